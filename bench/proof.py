@@ -28,7 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bench.meetings import machine
+from bench.meetings import TO_MB, machine, peak_mb
 from volition.canonical import canonical_json, digest, us_to_text
 from volition.consent.history import check_publications
 from volition.consent.terms.model import Basis, Rule, Terms
@@ -46,6 +46,7 @@ from volition.records.commitment import (
     salt_of,
     write_collected,
 )
+from volition.records.frozen_files import PLAIN
 from volition.records.snapshot import (
     COLLECTED,
     FORMAT,
@@ -80,18 +81,8 @@ _BATCH: Final = 20_000  # rows that were collected together
 _PURPOSE: Final = "train/search"
 _CATEGORIES: Final = ("content/chat", "content/transcript", "service/usage")
 _SIGNER: Final = Signer.from_seed("log.example/bench", bytes(range(32)))
-_PLAIN: Final[Mapping[str, Any]] = {
-    "compression": "none",
-    "use_dictionary": ["account", "people.list.element", "category", "conversation"],
-    "version": "2.6",
-    "data_page_version": "1.0",
-    "write_statistics": False,
-    "store_schema": False,
-}
-"""How a snapshot's keys are written."""
 _ASKED: Final = 200  # proofs of each kind
 _START_US: Final = 1_700_000_000_000_000
-_TO_MB: Final = 1e-6 if sys.platform == "darwin" else 1024e-6  # bytes there, kibibytes elsewhere
 _GOAL_S: Final = 60
 _GOAL_MB: Final = 2000
 _GOAL_MS: Final = 1
@@ -155,22 +146,13 @@ def _verified(path: Path, key: str) -> dict[str, Any]:
     if not verified.holds:
         raise RuntimeError([check for check in verified.checks if not check.holds])
     used = [resource.getrusage(which) for which in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    peaks_mb = [_peak_mb(), round(used[1].ru_maxrss * _TO_MB, 1)]
+    peaks_mb = [peak_mb(), round(used[1].ru_maxrss * TO_MB, 1)]
     return {
         "verify_s": round(took, 2),
         "verify_cpu_s": round(sum(one.ru_utime + one.ru_stime for one in used), 2),
         "peak_mb": round(sum(peaks_mb), 1),  # as if both came at one time
         "peaks_mb": peaks_mb,
     }
-
-
-def _peak_mb() -> float:
-    """Return the most memory that this process had; on Linux not what the one that started it had before."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        [peak] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
-        return round(int(peak) * _TO_MB, 1)
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _TO_MB, 1)
 
 
 def _parts(path: Path, key: str) -> dict[str, float]:
@@ -302,7 +284,7 @@ def _freeze(snapshots: Path, ledger: Ledger, made: Iterator[_Made]) -> Snapshot:
     counts: dict[str, Counter[str]] = {"people": Counter(), "account": Counter(), "category": Counter()}
     sink = pa.BufferOutputStream()
     batches: list[CollectedBatch] = []
-    with pq.ParquetWriter(sink, KEYS_SCHEMA, **_PLAIN) as writer:
+    with pq.ParquetWriter(sink, KEYS_SCHEMA, **PLAIN) as writer:
         for some in made:
             writer.write_table(some.table)
             batches += _collected(ledger, some, first=sum(len(batch.rows) for batch in batches))

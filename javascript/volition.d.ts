@@ -12,6 +12,9 @@ export interface AccountIn { account: string; name: string; region?: string | nu
 /** A customer organisation; `terms` is the version that binds it now. */
 export interface AccountOut { account: string; name: string; terms: string | null }
 
+/** Accounts to add, many at once. */
+export interface AccountsIn { dry_run?: boolean; accounts: AccountIn[] }
+
 /** A kind of data that can be named, in words, and whether it is what people said, wrote or made. */
 export interface CategoryOut { name: string; words: string; content: boolean }
 
@@ -123,6 +126,9 @@ export interface NamedOut { party: string; name: string }
 /** To whom a conversation was opened, by whom ("operator" and "source" are nobody's ids), and since when. */
 export interface OpeningOut { to: string; by: string; since: string | null }
 
+/** People to add, many at once. */
+export interface PeopleIn { dry_run?: boolean; people: PersonIn[] }
+
 /** Whether a party's side allows a use now, for some kinds of data. */
 export interface PermitState { party: string; data: string[]; say: string; allowed: boolean; since: string | null; reason: string | null; remedy: string }
 
@@ -141,6 +147,9 @@ export interface ProofOut { seq: number; leaf: string; hashes: string[]; checkpo
 /** What data can be used for: its title, what happens with a yes, and what no longer does with a no. */
 export interface PurposeOut { name: string; title: string; does: string; without: string }
 
+/** What a purpose is called, what happens with a yes, and what is no longer done with a no. */
+export interface PurposeWords { title: string; does: string; without: string }
+
 /** Who can open a conversation; members are named to those who were there themselves. */
 export interface ReadersOut { was_there: boolean; members: string[]; openings: OpeningOut[] }
 
@@ -153,7 +162,7 @@ export interface RunOut { run: string; what: string; state: "waiting" | "running
 /** What a feature saved an account, or why that was not measured. */
 export interface Saving { what: string; value: number | null; low: number | null; high: number | null; times: number; people: number | null; says: string }
 
-/** An answer that was not taken. */
+/** One of what was given that was not taken. */
 export interface SetAsideOut { line: number; why: string }
 
 /** A yes or a no to a switch; without one, a no to everything on which the terms give a say. */
@@ -168,8 +177,11 @@ export interface SettingOut { switch: string; title: string; purposes: string[];
 /** The ledger's entry of an answer, and every switch as it stands after it. */
 export interface SettingSaid { entry: number; after: SettingsOut }
 
+/** How the purposes and kinds of data of the switches are called, by name, in the language that was asked for. */
+export interface SettingWords { language: "en" | "de"; purposes: Record<string, PurposeWords>; categories: Record<string, string> }
+
 /** Every switch of a party; `can_refuse_all` says whether one no to everything is on offer. */
-export interface SettingsOut { party: string; account: string; organisation: string; terms: string | null; accepted: boolean; erased: boolean; can_refuse_all: boolean; settings: SettingOut[] }
+export interface SettingsOut { party: string; account: string; organisation: string; terms: string | null; accepted: boolean; erased: boolean; can_refuse_all: boolean; settings: SettingOut[]; words: SettingWords }
 
 /** The number of the ledger entry by which something was opened or closed; null where it was so already. */
 export interface SharedOut { entry: number | null }
@@ -221,6 +233,7 @@ export interface Operations {
   "POST /v1/accounts/{account}/limits": { query: {}; document: LimitIn; answer: EntryOut[] };
   "GET /v1/accounts/{account}/recordings": { query: {}; document: unknown; answer: KeepingOut };
   "POST /v1/accounts/{account}/recordings": { query: {}; document: KeepingIn; answer: KeepingOut };
+  "POST /v1/accounts:batch": { query: {}; document: AccountsIn; answer: ImportOut };
   "GET /v1/changes": { query: { after?: string; limit?: number; wait?: number }; document: unknown; answer: ChangesOut };
   "GET /v1/checkpoint": { query: {}; document: unknown; answer: CheckpointOut };
   "POST /v1/consistency": { query: {}; document: ConsistencyIn; answer: ConsistencyOut };
@@ -250,6 +263,7 @@ export interface Operations {
   "GET /v1/people/{person}/holdings": { query: {}; document: unknown; answer: Record<string, unknown> };
   "GET /v1/people/{person}/proofs": { query: {}; document: unknown; answer: Record<string, unknown> };
   "GET /v1/people/{person}/requests": { query: { cursor?: string | null; limit?: number }; document: unknown; answer: Listing_dict_str__Any };
+  "POST /v1/people:batch": { query: {}; document: PeopleIn; answer: ImportOut };
   "GET /v1/readers": { query: { kind: ConversationKind; name: string }; document: unknown; answer: ReadersOut };
   "GET /v1/runs": { query: { cursor?: string | null; limit?: number }; document: unknown; answer: Listing_RunOut };
   "POST /v1/runs": { query: {}; document: RunIn; answer: RunOut };
@@ -312,6 +326,9 @@ export class Volition {
   may(purpose: string, question: Question): Promise<Verdict>;
   mayMany(purpose: string, questions: readonly Question[]): Promise<Verdict[]>;
   decide(decision: DecisionIn): Promise<EntryOut>;
+  importAccounts(accounts: readonly AccountIn[], options?: { dryRun?: boolean }): Promise<ImportOut>;
+  importPeople(people: readonly PersonIn[], options?: { dryRun?: boolean }): Promise<ImportOut>;
+  importDecisions(source: string, decisions: readonly ClaimIn[], options?: { dryRun?: boolean }): Promise<ImportOut>;
   decisions(): AsyncGenerator<EntryOut, void, undefined>;
   settings(whose?: { party?: string; account?: string }): Promise<SettingsOut>;
   answer(setting: SettingIn): Promise<SettingsOut>;

@@ -14,6 +14,7 @@ const AGAIN = new Set([408, 429, 502, 503, 504]);
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
 const MOST_HELD = 50_000;
 const MOST_ASKED = 100_000;
+const MOST_IMPORTED = 1_000; // in one document, so that few are longer than a server takes
 
 export const STALE = Object.freeze({ permitted: false, reason: "stale" });
 
@@ -134,6 +135,32 @@ export class Volition {
   /** Say yes or no for a party, once. When it returns, a no is in force everywhere. */
   async decide(decision) {
     return this.#send("POST", "/v1/decisions", { document: decision, isWrite: true });
+  }
+
+  /** Add accounts, however many; the same ones again change nothing. It takes a token of the operator. */
+  async importAccounts(accounts, { dryRun = false } = {}) {
+    return this.#import("accounts", accounts, { dry_run: dryRun });
+  }
+
+  /** Add people, however many; the same ones again change nothing. It takes a token of the operator. */
+  async importPeople(people, { dryRun = false } = {}) {
+    return this.#import("people", people, { dry_run: dryRun });
+  }
+
+  /** Import answers that were given elsewhere, each with when it was said; the same ones again change nothing. */
+  async importDecisions(source, decisions, { dryRun = false } = {}) {
+    return this.#import("decisions", decisions, { source, dry_run: dryRun });
+  }
+
+  async #import(what, given, said) {
+    const done = { dry_run: said.dry_run, new: 0, known: 0, set_aside: 0, rows: [] };
+    for (let start = 0; start < given.length; start += MOST_IMPORTED) {
+      const part = { ...said, [what]: given.slice(start, start + MOST_IMPORTED) };
+      const told = await this.#send("POST", `/v1/${what}:batch`, { document: part, isWrite: true });
+      for (const name of ["new", "known", "set_aside"]) done[name] += told[name];
+      done.rows.push(...told.rows.map(({ line, why }) => ({ line: line + start, why })));
+    }
+    return done;
   }
 
   /** Return every switch of a party; by default the token owner's. */

@@ -57,6 +57,9 @@ export class Volition {
   may(purpose: string, question: Question): Promise<Verdict>;
   mayMany(purpose: string, questions: readonly Question[]): Promise<Verdict[]>;
   decide(decision: DecisionIn): Promise<EntryOut>;
+  importAccounts(accounts: readonly AccountIn[], options?: { dryRun?: boolean }): Promise<ImportOut>;
+  importPeople(people: readonly PersonIn[], options?: { dryRun?: boolean }): Promise<ImportOut>;
+  importDecisions(source: string, decisions: readonly ClaimIn[], options?: { dryRun?: boolean }): Promise<ImportOut>;
   decisions(): AsyncGenerator<EntryOut, void, undefined>;
   settings(whose?: { party?: string; account?: string }): Promise<SettingsOut>;
   answer(setting: SettingIn): Promise<SettingsOut>;

@@ -1,16 +1,39 @@
 """How thoroughly Hypothesis looks: quickly by default, long under HYPOTHESIS_PROFILE=thorough. Never by the clock.
 
-And the one Spark session, and a word on what was skipped.
+And where the tests' files lie, the one Spark session, and a word on what was skipped.
 """
 
 import os
+import shutil
+import tempfile
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from volition.errors import BackendError
 from volition.records.engines.spark import check_installed, own_session
+
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a private folder of its own there
+_ENOUGH_BYTES = 4 << 30
+
+
+def _keep_files_in_memory():
+    """Let the tests' files lie in memory where there is room, unless TMPDIR says where.
+
+    Whatever is acknowledged is flushed to the disk first, so tests would wait for a disk most of their time: some four
+    fifths of it. A killed process loses as little there, and nothing here is about a machine that loses its power.
+    """
+    if "TMPDIR" in os.environ or not os.access(_IN_MEMORY, os.W_OK):
+        return
+    runs_programs = not os.statvfs(_IN_MEMORY).f_flag & os.ST_NOEXEC
+    if runs_programs and shutil.disk_usage(_IN_MEMORY).free >= _ENOUGH_BYTES:
+        os.environ["TMPDIR"] = str(_IN_MEMORY)  # which other workers and the processes that tests start inherit
+        tempfile.tempdir = None  # so that it is looked for anew
+
+
+_keep_files_in_memory()
 
 _UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
@@ -26,6 +49,14 @@ settings.register_profile(  # one failure is enough there, and the same inputs f
     suppress_health_check=_UNHURRIED,
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_collection_modifyitems(items):
+    """Let one worker run all tests that share what a module made for them, so that it is made once."""
+    for item in items:
+        used = (definitions[-1] for definitions in item._fixtureinfo.name2fixturedefs.values())
+        if any(one.scope == "module" for one in used) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 def pytest_terminal_summary(terminalreporter):

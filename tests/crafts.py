@@ -1,11 +1,15 @@
 """A workspace whose people have two crafts: those of one craft use the same documents, so there is something to learn."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from volition.canonical import datetime_to_us, now_us, us_to_datetime
+from volition.consent.terms.model import Basis, Rule
+from volition.consent.terms.terms_file import load_profile
+from volition.consent.terms.vocabulary import Category, Purpose
 from volition.workspace import Workspace
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -23,6 +27,27 @@ class Clock:
 
     def wait(self, **duration):
         self.now += timedelta(**duration)
+
+
+def declare_churn(workspace):
+    """Publish terms that declare a kind of data and a purpose of their own, and let acme accept them."""
+    granular = load_profile("granular")
+    workspace.terms.publish(
+        replace(
+            granular,
+            id="churn",
+            categories=(Category(name="crm/tickets", words="support tickets"),),
+            purposes=(
+                Purpose(name="train/churn", title="Train churn prediction", does="Tells which accounts may leave."),
+            ),
+            rules=(
+                *granular.rules,
+                Rule(data=("crm",), purpose=("train",), basis=Basis.CONSENT, asks=("account", "person")),
+            ),
+            notice_days=0,
+        )
+    )
+    workspace.terms.accept("acme", "churn")
 
 
 def _attribute(key, value):

@@ -35,6 +35,11 @@ def test_the_checks_tell_what_is_left_and_what_is_missing():
     assert is_left(after, after, grows=False) == ""
     assert is_left(after + Counter({"lake/writing": 1}), after, grows=True) == "left: lake/writing (1)"
     assert is_left(after + Counter({"models/x.part": 1}), after, grows=True) == "left: models/x.part (1)"
+    laid_out = after + Counter({"lake/records/content/chat/7-*.parquet": 1})
+    assert (is_left(laid_out, after, grows=False, in_parts=True), is_left(laid_out, after, grows=True)[:4]) == (
+        "",
+        "left",
+    )
     assert is_left(after - Counter({"lake/index.db": 1}), after, grows=True) == "missing: lake/index.db (1)"
 
 

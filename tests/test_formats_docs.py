@@ -87,7 +87,7 @@ def test_the_entries_of_a_real_run_have_the_fields_that_their_sections_name():
         assert entry.body.keys() <= named.keys(), entry.kind
         assert {name for name, is_optional in named.items() if not is_optional} <= entry.body.keys(), entry.kind
         met.add(entry.kind)
-    assert set(KINDS) - met == {"mapping", "form"}
+    assert set(KINDS) - met == {"mapping", "form", "removal"}
 
 
 def test_the_entry_that_records_salts_has_the_fields_of_its_section():

@@ -1,17 +1,22 @@
 """What is checked of a workspace: what it says, what lies in it, and that its evidence verifies."""
 
 import re
+import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from volition.cli import main
+from volition.cli.codes import outcome_of
+from volition.errors import VolitionError
 from volition.transparency.verify.bundle import verify_bundle
 from volition.workspace import Workspace
 
 _DIGEST: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z|[0-9a-f]{8,}")  # an instant, by which backups are named, or a digest
 _COMES_AND_GOES: Final = re.compile(r"(-wal|-shm|-journal)$|^(checkpoint|generations|leases/.*|history/.*)$")
 _MAY_GROW: Final = re.compile(r"^(snapshots|models|releases|terms)/")
+_LAID_OUT: Final = re.compile(r"^lake/records/.*\.parquet$")
 
 
 def said(folder: Path) -> dict[str, Any]:
@@ -60,12 +65,12 @@ def is_after(now: dict[str, Any], after: dict[str, Any], *, grows: bool) -> str:
     return "; ".join(wrong)
 
 
-def is_left(now: Counter[str], after: Counter[str], *, grows: bool) -> str:
+def is_left(now: Counter[str], after: Counter[str], *, grows: bool, in_parts: bool = False) -> str:
     """Return what lies about that an undisturbed run does not leave; empty where nothing does."""
     extra = {
         name: count
         for name, count in (now - after).items()
-        if not (grows and _MAY_GROW.match(name) and ".part" not in name)
+        if not (grows and _MAY_GROW.match(name) and ".part" not in name) and not (in_parts and _LAID_OUT.match(name))
     }
     missing = after - now
     told = [f"left: {name} ({count})" for name, count in extra.items()]
@@ -85,3 +90,13 @@ def verifies(folder: Path, spare: Path) -> str:
 def run_line(line: list[str]) -> int:
     """Run a command of `volition` in this process; return its exit code."""
     return main(line)
+
+
+def run_program(work: Callable[[], None]) -> int:
+    """Run Python in this process; print how it failed, and return the exit code of a command that fails like it."""
+    try:
+        work()
+    except VolitionError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return outcome_of(error).code
+    return 0

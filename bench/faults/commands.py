@@ -1,17 +1,28 @@
 """The story: one command after the other, each with what it is given."""
 
+import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.faults.programs import consume_chat, run_training
 
 INPUTS: Final = {
     "kickoff.vtt": "WEBVTT\n\n00:01.000 --> 00:04.000\nAda Byron: The launch moves to Friday.\n\n"
     "00:05.000 --> 00:09.000\nWho Else: Then the budget has to be agreed by Monday.\n",
     "bad.jsonl": '{"resourceLogs": [{"resource": {}, "scopeLogs": [{"logRecords": [{}]}]}]}\n',
+    "crm.toml": 'source = "crm"\naccount = "acme"\ndata = ["content"]\n\n[columns]\nparty = "who"\n'
+    'purpose = "what"\nanswer = "said"\nsaid = "at"\nid = "id"\n',
+    "desk.toml": 'category = "content/chat"\ncolumns.id = "n"\ncolumns.account = "tenant"\ncolumns.people = "author"\n'
+    'columns.time = "at"\ncolumns.conversation = "room"\ncolumns.text = "body"\n',
 }
-"""Files that commands read; usage.jsonl is made beside them."""
+"""Files that commands read; usage.jsonl and tables are made beside them."""
 
 PEOPLE: Final = 6
 STARTED: Final = "2026-01-05T09:00:00Z"
@@ -28,15 +39,19 @@ class Command:
         again: Exit codes with which it may end when it is run again after it was killed: what is there already is
             named as such by some commands.
         grows: Whether another run adds to what the first one made (an entry, a snapshot), so that there may be more.
+        in_parts: Whether what was stored before it was killed may lie in a file of its own: whoever reads lays it out.
         is_public: Whether the folder in which faults are made is that of what is published, not the workspace.
+        program: Python in its place, where it is no command; given the workspace's folder and that of the inputs.
     """
 
     name: str
-    line: Callable[[Path, Path], list[str]]
+    line: Callable[[Path, Path], list[str]] = lambda *_: []
     done: int = 0
     again: tuple[int, ...] = (0,)
     grows: bool = False
+    in_parts: bool = False
     is_public: bool = False
+    program: Callable[[Path, Path], None] | None = None
 
 
 def write_inputs(folder: Path) -> None:
@@ -44,6 +59,21 @@ def write_inputs(folder: Path) -> None:
     for name, text in INPUTS.items():
         (folder / name).write_text(text, encoding="utf-8")
     (folder / "usage.jsonl").write_text(json.dumps(_usage()), encoding="utf-8")
+    said = "2026-01-02T09:00:00Z"
+    claims = [(f"acme-{number}", "train/search", "yes" if number else "no", said, number) for number in range(PEOPLE)]
+    _write_table(folder / "crm.csv", ["who", "what", "said", "at", "id"], claims)
+    notes = [(number, "acme", f"acme-{number % PEOPLE}", STARTED, "desk", f"Note {number}.") for number in range(9)]
+    columns = ["n", "tenant", "author", "at", "room", "body"]
+    _write_table(folder / "desk.csv", columns, notes)
+    rows = [{**dict(zip(columns, note, strict=True)), "at": datetime.fromisoformat(STARTED)} for note in notes]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "desk.parquet")
+
+
+def _write_table(path: Path, columns: list[str], rows: Sequence[tuple[object, ...]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
 
 
 def _usage() -> dict[str, object]:
@@ -94,6 +124,10 @@ def _model(*words: str) -> Callable[[Path, Path], list[str]]:
 def _restore(workspace: Path, inputs: Path) -> list[str]:
     """Restore what `backup kept` backed up; the keys are the workspace's."""
     return ["restore", str(inputs / "backups"), str(inputs.parent / "out" / "restored"), "--keys", str(workspace)]
+
+
+def _out(*words: str) -> Callable[[Path, Path], list[str]]:
+    return _on(*(word.replace("OUT", "INPUTS/../out") for word in words))
 
 
 def _yes(account: str) -> Callable[[Path, Path], list[str]]:
@@ -152,6 +186,11 @@ def story() -> list[Command]:
                 "later",
             ),
         ),
+        Command(
+            name="import consents", line=_on("import", "consents", "INPUTS/crm.csv", "--mapping", "INPUTS/crm.toml")
+        ),
+        Command(name="collect table", line=_on("collect", "table", "INPUTS/desk.csv", "--mapping", "INPUTS/desk.toml")),
+        Command(name="consume", program=consume_chat, in_parts=True),
         Command(name="person rename", line=_on("person", "rename", "ada", "Ada King")),
         Command(name="person alias", line=_on("person", "alias", "ada", "A. King", "--email", "ada@home.example")),
         Command(
@@ -165,7 +204,32 @@ def story() -> list[Command]:
         Command(name="share", line=_on("share", "kickoff", "--account", "acme", "--with", "ada"), grows=True),
         Command(name="exclude", line=_on("exclude", "kickoff", "--account", "acme", "--purpose", "train"), grows=True),
         Command(name="compact", line=_on("compact")),
+        Command(
+            name="gate",
+            line=_out(
+                *("gate", "INPUTS/desk.parquet", "--purpose", "train/search", "--account-column", "tenant"),
+                *("--people-column", "author", "--category", "content/chat", "--time-column", "at"),
+                *("--out", "OUT/permitted.parquet"),
+            ),
+            is_public=True,
+        ),
+        Command(
+            name="permits export",
+            line=_out("permits", "export", "--to", "parquet:OUT/permits", "--purpose", "train"),
+            is_public=True,
+        ),
+        Command(
+            name="permits export duckdb",
+            line=_out("permits", "export", "--to", "duckdb:OUT/permits.duckdb", "--purpose", "train"),
+            is_public=True,
+        ),
+        Command(
+            name="permits export sqlite",
+            line=_out("permits", "export", "--to", "sqlite:OUT/permits.db", "--purpose", "train"),
+            is_public=True,
+        ),
         Command(name="snapshot", line=_on("snapshot", "train/recommend"), grows=True),
+        Command(name="training run", program=run_training, grows=True),
         Command(name="train", line=_on("train", "recommend"), grows=True),
         Command(name="audit", line=_model("audit", "MODEL")),
         Command(name="release", line=_model("release", "MODEL"), grows=True),

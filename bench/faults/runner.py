@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 from bench.faults import checks
 from bench.faults.commands import Command, story, write_inputs
+from bench.faults.programs import CHAT
 
 KINDS: Final = ("kill", "tear", "full", "fail")
 _LOADED: Final = (
@@ -33,6 +35,9 @@ _LOADED: Final = (
         "volition.workspace.models",
         "volition.workspace.forgetting",
         "volition.workspace.proofs",
+        "volition.workspace.consumers",
+        "volition.workspace.permit_tables",
+        "volition.workspace.training",
         "volition.server.auth",
     ),
 )
@@ -83,7 +88,7 @@ class Story:
             if ended.code != command.done:
                 raise RuntimeError(f"{command.name} ended with {ended.code}:\n{ended.text}")
             if command.name == "init":
-                _set_no_bounds(self.workspace / "volition.toml")
+                _settle(self.workspace / "volition.toml")
             self.points[command.name] = self.log.read_text().splitlines()
             after = self.ask(lambda: checks.said(self.workspace))
             self.said[command.name] = (before or dict.fromkeys(after, 0), after)
@@ -98,11 +103,14 @@ class Story:
     def run(self, command: Command, kind: str, at: int) -> Ended:
         """Run a command in a fork, with one fault."""
         line = command.line(self.workspace, self.inputs)
+        program = command.program
         below = self.out if command.is_public else self.workspace
 
         def work() -> int:
             log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) if kind == "count" else -1
             ctypes.CDLL(None).faults_arm(str(below).encode(), _CODES[kind], ctypes.c_long(at), log)
+            if program is not None:
+                return checks.run_program(lambda: program(self.workspace, self.inputs))
             return checks.run_line(line)
 
         return self.fork(work)
@@ -162,6 +170,7 @@ class Story:
                     return f"afterwards {wrong}"
                 if ended.code == command.done and (wrong := checks.is_after(now, after, grows=command.grows)):
                     return f"it said that it was done, but {wrong}"
+            _age(self.out)
             again = self.run(command, "kill", -1)
             if again.code not in command.again and not (command.name == "init" and _is_made(again)):
                 return f"run again, it ended with {again.code}: {again.text.strip()[-300:]}"
@@ -169,7 +178,8 @@ class Story:
             if wrong := checks.is_after(now, after, grows=command.grows):
                 return f"run again, {wrong}"
             where = self.out if command.is_public else self.workspace
-            if wrong := checks.is_left(checks.lies(where), self.lies[command.name], grows=command.grows):
+            lies, after_it = checks.lies(where), self.lies[command.name]
+            if wrong := checks.is_left(lies, after_it, grows=command.grows, in_parts=command.in_parts):
                 return wrong
             return str(self.ask(lambda: checks.verifies(self.workspace, self.spare)))
         except CheckError as error:
@@ -199,9 +209,16 @@ def _empty(folder: Path) -> None:
     folder.mkdir()
 
 
-def _set_no_bounds(path: Path) -> None:
-    """Take the bounds of audits out of the settings: with few people no model holds them."""
-    path.write_text(path.read_text(encoding="utf-8").partition("[audit.")[0], encoding="utf-8")
+def _age(folder: Path) -> None:
+    """Let an hour go by for what was published: what somebody may still be reading is kept for a while."""
+    before_s = time.time() - 3600
+    for path in folder.rglob("*"):
+        os.utime(path, (before_s, before_s))
+
+
+def _settle(path: Path) -> None:
+    """Take the bounds of audits out of the settings, which no model of few people holds; say what is consumed."""
+    path.write_text(path.read_text(encoding="utf-8").partition("[audit.")[0] + CHAT, encoding="utf-8")
 
 
 def chosen(points: list[str], kind: str, most: int | None) -> list[int]:

@@ -50,6 +50,19 @@ test("a write whose answer was lost is sent again and done once", needsServer, a
   assert.deepEqual(heard, [seq]);
 });
 
+test("accounts, people and what they answered elsewhere are taken in, however many, and once", needsServer, async () => {
+  const client = new Volition(url, { token });
+  assert.equal((await client.importAccounts([{ account: "jab", name: "Jab" }])).new, 1);
+  const people = Array.from({ length: 1100 }, (_, one) => ({ person: `jab-${one}`, account: "jab", name: `Jo ${one}` }));
+  people[1050].account = "nowhere";
+  const first = await client.importPeople(people);
+  assert.deepEqual([first.new, first.known, first.rows.map(({ line }) => line)], [1099, 0, [1051]]);
+  assert.equal((await client.importPeople(people, { dryRun: true })).known, 1099);
+  const said = { party: "Jo 7", account: "jab", answer: "no", data: ["content"], purpose: ["train"], said: "2025-01-01T00:00:00Z" };
+  assert.equal((await client.importDecisions("crm", [said])).new, 1);
+  assert.equal((await client.importDecisions("crm", [said])).known, 1);
+});
+
 test("a failure has the server's identifier", needsServer, async () => {
   await assert.rejects(new Volition(url, { token: "vol_none" }).settings(), (error) => {
     assert.ok(error instanceof ApiError);

@@ -3,8 +3,8 @@
     terms + decisions -> ledger -> permits -> gate -> snapshot -> train -> audit -> release -> features
     withdrawal (a decision) -> ledger -> permits close -> gate shuts -> forget -> prove
 
-The house has nine packages in the order of that road, four leaf files, and a client of the server. Each imports only
-from lines above it.
+The house has nine packages in the order of that road, four leaf files, steps for others' pipelines, and a client of the
+server. Each imports only from lines above it.
 
     errors canonical files progress   how an operation fails; one byte form of JSON; files whole or not at all; progress
     ledger/                           the log: entries, Merkle tree, signatures, stores
@@ -13,6 +13,7 @@ from lines above it.
     learning/                         model families, training, audits, cards, releases, forgetting
     features/ transparency/           models at work; what anyone can see and check
     workspace/                        one use case a method, in groups; the only chooser of back ends
+    integrations/                     a model as an asset of Dagster, as a task of Airflow
     server/                           sign-in, background jobs, the HTTP API, the pages
     cli/                              commands, the demo
     client/                           asks a server from a product of one's own; knows none of the others
@@ -31,7 +32,8 @@ Importing the package loads nothing else: each public name is fetched from its m
 
 Public is what `__all__` names, and what those names' own public methods and attributes are: the workspace and its
 groups, the errors, the values that they take and return, and the protocols of what can be put in their place (`Engine`,
-`Family`, `Store`, `Progress`); and likewise what `volition.client` names. It changes only with a line in the changelog
+`Family`, `Store`, `Progress`); and likewise what `volition.client` names,
+and the steps of `volition.integrations`. It changes only with a line in the changelog
 that says so. Everything else, each module included, is private to the package: read it, but do not import it, since it
 may move in any release.
 """

@@ -77,6 +77,8 @@ _EXTRAS: Final = {
     "forms": "datasets pandas polars",
     "nats": "nats",
     "kafka": "confluent_kafka",
+    "airflow": "airflow",
+    "dagster": "dagster",
     "train": "gguf opacus peft torch transformers",
     "mlflow": "mlflow",
     "openlineage": "openlineage",

@@ -13,6 +13,7 @@ spills to the disk.
 
 import fcntl
 import os
+import secrets
 import shutil
 import stat
 import time
@@ -111,8 +112,31 @@ def write_folder(folder: Path, files: Mapping[str, bytes | memoryview]) -> None:
         flush(folder.parent)
 
 
-def adopt_folder(aside: Path, folder: Path) -> None:
-    """Put a folder that was made aside, on the same disk, in its place; one that is there already is left as it is.
+@contextmanager
+def folder_aside(parent: Path) -> Iterator[Path]:
+    """Give a new folder to write large files into, for as long as that takes; then `settle` it. Else it goes.
+
+    It holds no turn: others write meanwhile, and do not sweep it while this process lives.
+
+    Raises:
+        OSError: The disk cannot be written.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    with turn(parent):
+        _sweep(parent)
+        aside = parent / f"{secrets.token_hex(8)}{PART}"
+        aside.mkdir()
+        held = os.open(aside, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)  # not there any more once it was settled
+        os.close(held)
+
+
+def settle(aside: Path, folder: Path) -> None:
+    """Give a folder that was written aside its name, whole; where that name is there already, it is left as it is.
 
     Raises:
         OSError: The disk is full or cannot be written; no folder appears.
@@ -134,7 +158,22 @@ def sweep(folder: Path) -> None:
 
 def _sweep(folder: Path) -> None:
     for left in folder.glob(f"*{PART}"):
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
+        if not left.is_dir():
+            left.unlink()
+        elif not _is_held(left):
+            shutil.rmtree(left)
+
+
+def _is_held(aside: Path) -> bool:
+    """Say whether somebody still writes into a folder aside: the kernel lets go of it for who is killed."""
+    descriptor = os.open(aside, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 @contextmanager

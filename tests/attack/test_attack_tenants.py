@@ -48,7 +48,7 @@ OF_STAFF = {"snapshot", "run", "model", "heard", "token"}
 """What belongs to the service."""
 
 WORDS = frozenset(
-    "after again aliases anchor answer back before category checkpoint claim code collected confirm covers cursor data decisions do dry_run emails "  # noqa: SIM905
+    "accounts after again aliases anchor answer back before category checkpoint claim code collected confirm covers cursor data decisions do dry_run emails "  # noqa: SIM905
     "error excluded family for group hold keep kind learn limit limited lock logout_token minutes new next old once origin password profile "
     "pressed purpose q query questions receives region shared size source state switch take taken terms text to until use user version wait with_account"
     .split()

@@ -118,3 +118,23 @@ def test_a_snapshot_of_the_table_counts_what_the_gate_lets_through_and_names_it(
     assert "2 rows of 1 people" in capsys.readouterr().out
     assert main(["snapshot-table", str(table), *words, "--version", "3", "--json"]) > 0
     assert "have no versions" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_it_explains_a_few_rows_of_each_reason_by_whose_answer_is_missing(folder, tmp_path, capsys):
+    rows = [["ada"], ["bob"], ["ada", "bob"], None, ["nobody-here"], ["ada"], *[["bob"]] * 9]
+    late = datetime(2125, 1, 1, tzinfo=UTC)
+    at = pa.array([JUNE] * 5 + [late] + [JUNE] * 9, pa.timestamp("us", tz="UTC"))
+    pq.write_table(pa.table({"who": rows, "at": at}), tmp_path / "rows.parquet")
+    code, found = gate(folder, tmp_path / "rows.parquet", "--explain", capsys=capsys)
+    told = {one["row"]: one for one in found["explained"]}
+    assert (code, found["kept"], found["read"]) == (0, 1, 15)
+    assert [one["row"] for one in found["explained"]] == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert (told[3]["reason"], told[3]["parties"]) == ("not-asked", ["person:bob"])
+    assert "has not been asked yet" in told[3]["remedies"][0]
+    assert (told[4]["parties"], told[4]["remedies"]) == ([], ["The row does not say: people."])
+    assert told[5]["parties"] == ["person:nobody-here"]
+    assert told[6]["reason"] == "stale"
+    said = ["--purpose", "train/search", "--people-column", "who", "--time-column", "at", "--account", "acme"]
+    said += ["--category", "content/chat", "--workspace", str(folder), "--explain"]
+    assert main(["gate", str(tmp_path / "rows.parquet"), *said]) == 0
+    assert "Row 3: not-asked (person:bob)." in capsys.readouterr().out

@@ -69,9 +69,11 @@ UNTIL = st.sampled_from([None, AT_US, AT_US + 1])
 def test_what_is_counted_is_what_each_persons_own_page_says(said):
     history = world(said)
     parties = [f"person:{number}" for number in range(len(said))]
+    of_account, *of_each = [
+        choices(history, account="acme", party=party, at_us=AT_US) for party in ("account:acme", *parties)
+    ]
     for switch in ("train-search", "train-summary"):
-        account = choices(history, account="acme", party="account:acme", at_us=AT_US).of(switch)
-        own = [choices(history, account="acme", party=party, at_us=AT_US).of(switch) for party in parties]
+        account, own = of_account.of(switch), [found.of(switch) for found in of_each]
         heard = [{line.answer for line in choice.lines} for choice in own]
         no = sum(PartyAnswer.NO in answers for answers in heard)
         yes = sum(PartyAnswer.YES in answers and PartyAnswer.NO not in answers for answers in heard)

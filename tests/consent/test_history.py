@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -38,15 +39,17 @@ from volition.consent.history import (
     History,
     check_publications,
     extend_history,
+    extend_history_by,
     find_saved_history,
     read_history,
+    replay,
     save_history,
 )
 from volition.consent.history.bindings import WRITING_US, TermsBindings
 from volition.consent.permits import PartyRole, Permits, Use, permit
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError, ProofError
-from volition.ledger.entry import NewEntry
+from volition.ledger.entry import Entry, NewEntry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer, sign_note
 from volition.ledger.stores.memory import MemoryStore
@@ -111,6 +114,34 @@ def test_an_entry_that_cannot_be_read_is_named():
     events = [(START, publish("v", "consent", binds=START)), (START, ("decision", {"party": PERSON}))]
     with pytest.raises(InvalidInputError, match=r"entry 1 \(decision\)"):
         read_history(entries_of(events))
+
+
+def known_of(history):
+    return {name: bytes(data) for name, data in history.to_files().items()}
+
+
+@given(long_histories(), st.lists(st.sampled_from(["", "7" * 32, "a" * 32]), min_size=14, max_size=14), st.booleans())
+def test_entries_added_together_are_those_added_one_by_one(events, names, breaks_off):
+    entries = entries_of(events)
+    for entry, name in zip(entries, names, strict=False):
+        if name and "claim" in entry.body:
+            entry.body["claim"] = entry.body["claim"] | {"id": name}
+    one_by_one, together = History(), History()
+    for entry in entries:
+        extend_history(one_by_one, entry)
+    if breaks_off:  # one that cannot be read ends it; those before it count
+        entries.append(Entry(seq=len(entries), at_us=ASKED, kind="decision", body={"party": PERSON}))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(replay, "_MANY", 1)
+        patched.setattr(replay, "_AT_ONCE", 3)
+        with pytest.raises(InvalidInputError, match=f"entry {len(events)} ") if breaks_off else nullcontext():
+            extend_history_by(together, entries)
+    assert known_of(together) == known_of(one_by_one)
+    assert (together.size, together.last_us) == (one_by_one.size, one_by_one.last_us)
+    for after in range(START, ASKED):
+        assert together.next_end_us(PURPOSE, after_us=after) == one_by_one.next_end_us(PURPOSE, after_us=after)
+    for party in ROLES.values():
+        assert together.party(party) == one_by_one.party(party)
 
 
 @given(long_histories())

@@ -17,6 +17,10 @@ def test_rows_are_found_by_ranges_of_their_number(monkeypatch, few):
         value = draw.randrange(20)
         listed.append((value, row))
         index.append(value, row)
+        if row == 20:
+            more = [(draw.randrange(20), 200 + one) for one in range(5)]
+            listed += more
+            index.add(np.array([one for one, _ in more]), np.array([one for _, one in more]))
         if row == 30:
             more = [(draw.randrange(20), 100 + one) for one in range(5)]
             listed += more
@@ -35,6 +39,11 @@ def test_an_import_is_found_by_its_name_and_the_first_of_two_counts(monkeypatch,
         name, content = draw.randrange(-30, 30) * 2**57, draw.randrange(9)
         index.add(name, seq, content)
         known.setdefault(name, (seq, content))
+        if seq % 20 == 7:
+            more = [(draw.randrange(-30, 30) * 2**57, 100 + seq + one, draw.randrange(9)) for one in range(5)]
+            index.add_all(more)
+            for name, entry, content in more:
+                known.setdefault(name, (entry, content))
         asked = draw.randrange(-30, 30) * 2**57
         assert index.find(asked) == known.get(asked)
     files, again = index.to_files(), Imported()

@@ -165,9 +165,10 @@ from torch.utils.data import DataLoader
 from volition.workspace import Workspace
 if __name__ == "__main__":
     with Workspace.open(Path(sys.argv[1])) as workspace:
-        rows = workspace.records.rows("train/summary", batch_rows=16).to_torch()
-        for workers, context in ((0, None), (2, "fork"), (2, "spawn")):
-            loader = DataLoader(rows, batch_size=None, num_workers=workers, multiprocessing_context=context)
+        rows = workspace.records.rows("train/summary", batch_rows=16)
+        for size, workers, context in ((32, 0, None), (None, 0, None), (32, 2, "fork"), (None, 2, "spawn")):
+            dataset = rows.to_torch(batched=size is None)
+            loader = DataLoader(dataset, batch_size=size, num_workers=workers, multiprocessing_context=context)
             batches = list(loader)
             assert all(batch["embedding"].shape == (len(batch["record_id"]), 384) for batch in batches)
             print(json.dumps(sorted(name for batch in batches for name in batch["record_id"])))
@@ -180,7 +181,7 @@ if __name__ == "__main__":
     expected = sorted(
         name for batch in workspace.records.rows("train/summary") for name in batch["record_id"].to_pylist()
     )
-    assert [json.loads(line) for line in done.stdout.splitlines()] == [expected] * 3
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [expected] * 4
 
 
 @pytest.mark.slow
@@ -236,8 +237,9 @@ if __name__ == "__main__":
         ahead = {"num_workers": 2, "prefetch_factor": 8}
         loaders = {
             "a loader": lambda context: DataLoader(
-                rows.to_torch(), batch_size=None, multiprocessing_context=context, **ahead),
-            "torch": lambda context: rows.to_loader(rows.to_torch(), multiprocessing_context=context, **ahead),
+                rows.to_torch(), batch_size=4, multiprocessing_context=context, **ahead),
+            "torch": lambda context: rows.to_loader(
+                rows.to_torch(batched=True), multiprocessing_context=context, **ahead),
             "Hugging Face": lambda context: rows.to_loader(
                 rows.to_hugging_face(), multiprocessing_context=context, **ahead),
             "Hugging Face, lists": lambda context: rows.to_loader(

@@ -1,13 +1,15 @@
 """Streams for a training in several processes: ranks share the rows, a no stops them in each, and a stop can go on."""
 
+import gc
 import json
+import pickle
 import subprocess
 import sys
 
 import pytest
 
 from simulator import START_US
-from volition.errors import InvalidInputError
+from volition.errors import InvalidInputError, RefusedError
 from volition.records.stream.mixed import mixed_batches
 from volition.records.stream.rows import Rows, judged
 
@@ -109,13 +111,13 @@ def test_what_waits_in_the_buffer_is_judged_when_it_leaves_it(rows, judge):
 @pytest.mark.slow
 def test_a_training_that_was_stopped_goes_on_where_it_was(rows, judge):
     pytest.importorskip("torch", reason="torch is not installed: make extras")
-    own = rows.to_torch(rank=1, ranks=2)
+    own = rows.to_torch(batched=True, rank=1, ranks=2)
     assert len(own) == 20
     batches = iter(own)
     seen = [name for _ in range(7) for name in next(batches)["record_id"]]
     state = own.state_dict()
     judge.refused.add("p3")  # a batch may be shorter now, and is the same batch
-    again = rows.to_torch(rank=1, ranks=2)
+    again = rows.to_torch(batched=True, rank=1, ranks=2)
     again.load_state_dict(state)
     rest = [name for batch in again for name in batch["record_id"]]
     allowed = [one.record_id for one in ROWS[1::2] if "p3" not in one.people]
@@ -126,10 +128,72 @@ def test_a_training_that_was_stopped_goes_on_where_it_was(rows, judge):
         rows.to_torch(rank=2, ranks=2)
 
 
+@pytest.mark.slow
+def test_a_plain_loader_makes_batches_and_as_many_whatever_is_refused(rows, judge):
+    torch = pytest.importorskip("torch", reason="torch is not installed: make extras")
+    loaders = [torch.utils.data.DataLoader(rows.to_torch(rank=rank, ranks=3), batch_size=32) for rank in range(3)]
+    assert [len(loader) for loader in loaders] == [5, 5, 5]  # 134 rows, 133 and 133
+    read = [[] for _ in loaders]
+    for step, batches in enumerate(zip(*loaders, strict=True)):  # as many steps in each process
+        for own, batch in zip(read, batches, strict=True):
+            assert batch["embedding"].shape == (len(batch["record_id"]), 384)
+            own.extend(batch["record_id"])
+        if step == 1:
+            judge.refused.add("p3")
+    assert not set(read[0]) & set(read[1])
+    seen = sorted(name for own in read for name in own)
+    assert set(seen) < {one.record_id for one in ROWS}
+    assert len(seen) == len(set(seen))
+    assert {one.record_id for one in ROWS if "p3" not in one.people} <= set(seen)
+
+
+@pytest.mark.slow
+def test_a_row_that_was_refused_is_false_and_cannot_be_read_and_a_batch_is_kept_apart_from_others(rows, judge):
+    torch = pytest.importorskip("torch", reason="torch is not installed: make extras")
+    found = list(rows.to_torch())
+    assert dict(found[0])["record_id"] == "0000"
+    judge.refused.add("p3")
+    assert [bool(one) for one in found[:5]] == [True, True, True, False, True]
+    with pytest.raises(RefusedError, match="Pass over it"):
+        found[3]["payload"]
+    batch = torch.utils.data.default_collate(found[:8])  # sealed as they were, whether or not somebody looked in
+    assert batch["record_id"] == ["0000", "0001", "0002", "0004", "0005", "0006", "0007"]
+    with pytest.raises(InvalidInputError, match="several streams"):
+        torch.utils.data.default_collate([found[0], next(iter(rows.to_torch()))])
+    with pytest.raises(RefusedError, match="their dataset is not here"):
+        _elsewhere(rows)["record_id"]
+
+
+def _elsewhere(rows):
+    """Return a batch as another process has it, in which there is no such dataset."""
+    told = pickle.dumps(next(iter(rows.to_torch(batched=True))))
+    gc.collect()
+    return pickle.loads(told)  # noqa: S301 - our own
+
+
+@pytest.mark.slow
+def test_rows_go_on_where_a_training_was_stopped_and_not_with_other_workers(rows):
+    torch = pytest.importorskip("torch", reason="torch is not installed: make extras")
+    own = rows.to_torch()
+    batches = iter(torch.utils.data.DataLoader(own, batch_size=32))
+    seen = [name for _ in range(3) for name in next(batches)["record_id"]]
+    state = own.state_dict()
+    again = rows.to_torch()
+    again.load_state_dict(state)
+    assert again.state_dict() == state
+    rest = [name for batch in torch.utils.data.DataLoader(again, batch_size=32) for name in batch["record_id"]]
+    assert seen + rest == [one.record_id for one in ROWS]
+    again.load_state_dict({**state, "workers": 2})
+    with pytest.raises(InvalidInputError, match="another number of workers"):
+        next(iter(again))
+
+
 RANKS = """
 import json, sys
 from pathlib import Path
+import torch
 import torch.distributed as dist
+from torch.utils.data import DataLoader
 from volition.errors import RefusedError
 from volition.workspace import Workspace
 
@@ -139,14 +203,16 @@ with Workspace.open(folder) as workspace:
     refused = False
     try:
         with workspace.models.training("churn", snapshot=snapshot) as run:
-            batches = iter(run.stream(batch_rows=4).to_torch())
+            batches = iter(DataLoader(run.stream().to_torch(), batch_size=4))
             before = [one for _ in range(2) for one in next(batches)["record_id"]]
             dist.barrier()
             if rank == 0:
                 workspace.consent.decide("person:acme-0", yes=False, data=["service"], purpose=["train/recommend"])
             dist.barrier()
-            after = [[one, list(people)] for batch in batches
-                     for one, people in zip(batch["record_id"], batch["people"])]
+            after = []
+            for batch in batches:
+                after += [[one, list(people)] for one, people in zip(batch["record_id"], batch["people"])]
+                dist.all_reduce(torch.ones(1))  # it would wait for ever, were there another number of steps
             (run.folder / "weights").write_text("w")
     except RefusedError:
         refused = True

@@ -246,6 +246,40 @@ def test_only_the_operator_imports_answers(server, role):
     assert asking(server, role).post("/v1/decisions:batch", json=body).status_code == 403
 
 
+def test_accounts_and_people_are_added_in_one_request_and_once(server, api):
+    accounts = [{"account": "cob", "name": "Cob", "region": "GB"}, {"account": "acme", "name": "Another"}]
+    people = [
+        {"person": "cob-kit", "account": "cob", "name": "Kit Cole", "emails": ["kit@cob.example"], "region": "GB"},
+        {"person": "cob-lee", "account": "nowhere"},
+        {"person": "cob-mia", "account": "cob", "aliases": ["Mia"]},
+    ]
+    told = api.post("/v1/people:batch", json={"people": people, "dry_run": True}).json()
+    assert (told["new"], told["set_aside"], told["dry_run"]) == (0, 3, True)  # there is no such account yet
+    for what, given, taken, line in (("accounts", accounts, 1, 2), ("people", people, 2, 2)):
+        for new, known in ((taken, 0), (0, taken)):
+            answer = api.post(f"/v1/{what}:batch", json={what: given})
+            assert answer.status_code == 200
+            told = answer.json()
+            assert (told["new"], told["known"], told["set_aside"]) == (new, known, 1)
+            assert [one["line"] for one in told["rows"]] == [line]
+    with server.workspaces.borrow() as workspace:
+        kit = workspace.parties.person("cob-kit")
+        assert (kit.account, kit.addresses) == ("cob", ("kit@cob.example",))
+        assert [region for _, region in workspace.history().regions(f"person:{kit.pseudonym}")] == ["GB"]
+        assert workspace.parties.account("acme").name != "Another"
+    assert api.post("/v1/people:batch", json={"people": []}).status_code == 422
+    assert api.post("/v1/people:batch", json={"people": people[:1] * 5001}).status_code == 422
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.OPERATOR])
+def test_only_the_operator_adds_accounts_and_people(server, role):
+    client = coming(server, role)
+    for what, one in (("accounts", {"account": "dab", "name": "Dab"}), ("people", {"person": "dab-x"})):
+        assert client.post(f"/v1/{what}:batch", json={what: [one]}).status_code == 403
+    with server.workspaces.borrow() as workspace:
+        assert not workspace.parties.has_account("dab")
+
+
 def test_an_administrator_sees_no_decision_of_a_person_and_no_other_account(server, api):
     allow(api)
     administrator = asking(server, Role.ADMINISTRATOR)

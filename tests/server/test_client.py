@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from volition.client import ApiError, AsyncClient, Client, Question, UnreachableError, Verdict
+from volition.client import ApiError, AsyncClient, Client, Question, UnreachableError, Verdict, calls
 from volition.client.calls import Retries
 from volition.client.holding import Holding
 from volition.server.auth import Role, Scope
@@ -76,6 +76,33 @@ def test_what_it_gives(served, token):
         after = own.answer(switch.switch, yes=False)
         assert next(one for one in after.settings if one.switch == switch.switch).answer == "no"
         assert all(one.answer == "no" for one in own.answer(None, yes=False).settings if one.has_say)
+
+
+def test_accounts_people_and_their_answers_are_taken_in_part_by_part_and_once(served, token, monkeypatch):
+    monkeypatch.setattr(calls, "MOST_IMPORTED", 2)
+    people = [{"person": f"eck-{number}", "account": "eck", "name": f"Eve {number}"} for number in range(5)]
+    people[3]["account"] = "nowhere"
+    said = {"account": "eck", "answer": "no", "data": ["content"], "purpose": ["train"], "said": "2025-01-01T00:00:00Z"}
+    answers = [{**said, "party": f"Eve {number}"} for number in range(5)]
+    with Client(served.url, token=token(Role.OPERATOR)) as client:
+        assert client.import_accounts([{"account": "eck", "name": "Eck"}]).new == 1
+        for new, known in ((4, 0), (0, 4)):
+            told = client.import_people(people)
+            assert (told.new, told.known, told.set_aside, [one.line for one in told.rows]) == (new, known, 1, [4])
+            told = client.import_decisions(answers, source="crm")
+            assert (told.new, told.known, [one.line for one in told.rows]) == (new, known, [4])
+        assert client.import_people([]).new == 0
+        assert client.import_people([{"person": "eck-9"}], dry_run=True).dry_run
+
+    async def import_again():
+        async with AsyncClient(served.url, token=token(Role.OPERATOR)) as client:
+            return await client.import_people(people), await client.import_decisions(answers, source="crm")
+
+    assert [one.known for one in asyncio.run(import_again())] == [4, 4]
+    for role in (Role.ADMINISTRATOR, "stranger"):
+        with Client(served.url, token=token(role)) as client, pytest.raises(ApiError) as refused:
+            client.import_people(people)
+        assert refused.value.status == 403
 
 
 def test_a_failure_has_the_servers_identifier_and_is_not_taken_for_a_refusal(served, token):

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from crafts import declare_churn
+from volition.consent.terms.vocabulary import BUILT_IN
+from volition.server.api.german import CATEGORIES_DE, PURPOSES_DE
 from volition.server.app import Server
 from volition.server.auth import Role, Scope
 from volition.server.auth.embeds import check_origin
@@ -183,3 +186,37 @@ def test_the_component_is_small_and_the_docs_name_its_digest(server):
     assert integrity == "sha384-" + base64.b64encode(hashlib.sha384(answer.content).digest()).decode()
     assert len(answer.content) < 20_000
     assert answer.content == (resources.files("volition.server.api") / "static" / "volition-1.js").read_bytes()
+
+
+def test_the_words_of_the_switches_come_with_them_in_the_language_that_is_asked_for(server):
+    ada = page(server, mint(server).json()["token"])
+    plain, german, other = (
+        ada.get("/v1/settings", headers={"accept-language": asked}).json()["words"]
+        for asked in ("", "fr-CH, de-DE;q=0.9, en;q=0.8", "fr")
+    )
+    assert (plain["language"], german["language"], other) == ("en", "de", plain)
+    for name, one in plain["purposes"].items():
+        known = BUILT_IN.purpose(name)
+        assert (one["title"], one["does"], one["without"]) == (known.title, known.does, known.without)
+    assert plain["categories"] == {name: BUILT_IN.category(name).words for name in plain["categories"]}
+    assert german["purposes"].keys() == plain["purposes"].keys()
+    assert all(german["purposes"][name] != one for name, one in plain["purposes"].items())
+    assert german["categories"].keys() == plain["categories"].keys()
+    assert german["categories"]["content/chat"] == "Chatnachrichten"
+    assert (set(PURPOSES_DE), set(CATEGORIES_DE)) == (set(BUILT_IN.purposes), set(BUILT_IN.categories))
+    assert all(len(set(one)) == 3 and all(one) for one in PURPOSES_DE.values())
+
+
+def test_what_terms_declare_is_called_by_the_words_of_the_terms_in_every_language(server):
+    with server.workspaces.borrow() as workspace:
+        declare_churn(workspace)
+    ada = page(server, mint(server).json()["token"])
+    for language in ("en", "de"):
+        settings = ada.get("/v1/settings", headers={"accept-language": language}).json()
+        told = settings["words"]
+        assert told["purposes"]["train/churn"]["title"] == "Train churn prediction"
+        assert told["purposes"]["train/churn"]["does"] == "Tells which accounts may leave."
+        assert told["categories"]["crm/tickets"] == "support tickets"
+    switch = next(one["switch"] for one in settings["settings"] if "train/churn" in one["purposes"])
+    said = ada.post("/v1/settings", json={"switch": switch, "answer": "no"}, headers={"accept-language": "de"}).json()
+    assert (said["after"]["words"], said["after"]["words"]["language"]) == (told, "de")

@@ -36,6 +36,7 @@ import volition_verify as other
 from forging import Forger
 from simulator import DAY_US, SIGNER, TERMS
 from test_formats_permits import FOR, a_log, a_record, asked_of_page
+from volition.cli import main
 from volition.errors import InvalidInputError
 from volition.transparency.verify.archive import pack
 from volition_formats.permits import History, may, publication_fault
@@ -317,6 +318,21 @@ def test_a_checkpoint_has_its_quorum_or_fails():
     sample = (SAMPLES / "release.tlog-proof").read_text(encoding="utf-8")
     report = other.verify_tlog_proof(sample, SAMPLE_KEY, policy=one)
     assert names(report.checks) == [("entry", True), ("witnesses of the entry's checkpoint", False)]
+
+
+def test_a_bundle_whose_last_entry_its_witnesses_saw_before_its_date_fails(honest, tmp_path, capsys):  # noqa: F811
+    north, seen = witness("w.example/north", 1, honest.members["checkpoint"].decode())
+    (tmp_path / "policy").write_text(f"log {SIGNER.key.to_text()}\nwitness north {north}\nquorum north\n")
+    policy = other.Policy.of((tmp_path / "policy").read_text())
+    members = {**honest.members, "checkpoint": seen.encode()}
+    report = other.verify_bundle(pack(members), KEY, policy=policy)
+    assert [(name, "dated later" in why) for name, _, why in failing(report)] == [("witnesses of checkpoint", True)]
+    (tmp_path / "it.zip").write_bytes(pack(members))
+    asked = ["verify", str(tmp_path / "it.zip"), "--key", SIGNER.key.to_text(), "--json"]
+    assert main([*asked, "--policy", str(tmp_path / "policy")]) == 4
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    [failed] = [check for check in checks if not check["holds"]]
+    assert (failed["name"], "dated ahead" in failed["detail"]) == ("witnesses of it.zip", True)
 
 
 # --- what is changed and signed anew: the two agree on every check ---

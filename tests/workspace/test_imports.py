@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -14,6 +15,7 @@ from volition.canonical import datetime_to_us, us_to_text
 from volition.consent.claims import ClaimMapping
 from volition.consent.history import History
 from volition.consent.lease import narrows
+from volition.errors import InvalidInputError
 from volition.transparency.receipt import verify_receipt
 from volition.workspace import Workspace, imports
 
@@ -240,7 +242,7 @@ def test_files_of_each_kind_say_the_same(workspace, tmp_path, ending):
         path.write_text("\n".join(map(json.dumps, rows)))
     else:
         pq.write_table(pa.Table.from_pylist(rows), path)
-    report = workspace.consent.import_(path, MAPPING)
+    report = workspace.consent.import_(path, replace(MAPPING, columns={name: name for name in rows[0]}))
     assert (report.file, report.new, report.set_aside) == (path.name, 2, 0)
     assert may(workspace, 19) is None
     assert may(workspace, 8, person="bo") == "said-no"
@@ -262,3 +264,30 @@ def test_a_line_that_cannot_be_read_is_told_by_its_number(workspace, tmp_path):
     lines.write_text("[1]\n{\n" + json.dumps(row("ada", "no", 1)) + "\n")
     report = workspace.consent.import_(lines, mapping)
     assert (report.new, [one.line for one in report.rows]) == (1, [1, 2])
+
+
+def test_a_table_that_lacks_a_column_of_the_mapping_is_refused_whole(workspace, tmp_path):
+    export = tmp_path / "export.csv"
+    export.write_text("party,answer,said,wording,id,expires\nada,yes,2026-02-01T00:00:00Z,May we?,1,2026-03-01\n")
+    with pytest.raises(InvalidInputError) as refused:  # its yes would have no end
+        workspace.consent.import_(export, MAPPING)
+    assert str(refused.value) == (
+        "export.csv has no column 'until'. It has: party, answer, said, wording, id, expires. Correct the mapping: "
+        'of what is in no column, [columns] says so by "", as in id = "".'
+    )
+    pq.write_table(pa.table({"party": ["ada"], "answer": ["yes"]}), tmp_path / "export.parquet")
+    with pytest.raises(InvalidInputError, match="has no column 'said', 'wording', 'id', 'until'"):
+        workspace.consent.import_(tmp_path / "export.parquet", MAPPING)
+    lists = ClaimMapping.from_toml('data = ["content"]\n[names.purpose]\nmarketing = ["train"]', preset="segment")
+    with pytest.raises(InvalidInputError, match=r"'context.consent.categoryPreferences'"):
+        workspace.consent.import_(export, lists)
+    assert decisions(workspace)[1:] == []
+
+
+def test_a_mapping_says_of_what_a_preset_names_that_it_is_in_no_column(workspace, tmp_path):
+    export = tmp_path / "export.csv"
+    export.write_text("user_id,purpose,granted,created_at\nada,train,no,2026-02-01T00:00:00Z\n")
+    with pytest.raises(InvalidInputError, match="no column 'id'"):
+        workspace.consent.import_(export, ClaimMapping.from_toml('data = ["content"]', preset="table"))
+    without = ClaimMapping.from_toml('data = ["content"]\n[columns]\nid = ""', preset="table")
+    assert workspace.consent.import_(export, without).new == 1

@@ -69,6 +69,16 @@ def test_columns_may_have_other_names(workspace):
         workspace.people.import_people([row], {"e-mail": "x"})
 
 
+def test_a_table_without_the_column_of_ids_or_one_that_was_named_is_refused_whole(workspace, tmp_path):
+    file = tmp_path / "users.csv"
+    file.write_text("user_id,workspace\nada,acme\n")
+    with pytest.raises(InvalidInputError, match=r"users.csv has no column 'id'. It has: user_id, workspace. Say in"):
+        workspace.people.import_people(file)
+    with pytest.raises(InvalidInputError, match="no column 'region'"):
+        workspace.people.import_accounts(file, {"id": "workspace", "region": "region"})
+    assert told(workspace.people.import_people(file, {"id": "user_id", "account": "workspace"})) == (1, 0, 0)
+
+
 def test_whoever_was_heard_before_stays_somebody_else_whose_no_counts(workspace):
     guest = workspace.parties.guest("acme", "Ada Byron")
     workspace.consent.decide(f"person:{guest.id}", yes=False, data=["content"], purpose=["train"])

@@ -3,9 +3,11 @@
 # ruff: noqa: S608, PLC0415 - texts of this file's own, as queries; and packages that may be missing
 
 import importlib.util
+import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 
 import duckdb
@@ -24,7 +26,13 @@ from volition.workspace import Workspace
 pytest.importorskip("sqlglot")
 
 USE = {"data": ["content"], "purpose": ["train"]}
-TARGETS = ["parquet", "duckdb", "sqlite", "delta"]
+TARGETS = ["parquet", "duckdb", "sqlite", "delta", pytest.param("iceberg", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(autouse=True)
+def catalogue(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYICEBERG_CATALOG__HERE__URI", f"sqlite:///{tmp_path}/catalog.db")
+    monkeypatch.setenv("PYICEBERG_CATALOG__HERE__WAREHOUSE", f"file://{tmp_path}/warehouse")
 
 
 @pytest.fixture
@@ -43,6 +51,10 @@ def workspace(tmp_path):
 def target_in(folder, kind):
     if kind == "delta" and importlib.util.find_spec("deltalake") is None:
         pytest.skip("there is no deltalake here")
+    if kind == "iceberg":
+        pytest.importorskip("pyiceberg.catalog.sql")
+        (folder / "warehouse").mkdir(exist_ok=True)
+        return "iceberg:here.consent"
     return f"{kind}:{folder / {'sqlite': 'p.db', 'duckdb': 'p.duckdb'}.get(kind, 'p')}"
 
 
@@ -58,6 +70,8 @@ def read(target):
     elif kind == "duckdb":
         with duckdb.connect(place, read_only=True) as connection:
             lines, states = (connection.sql(f"FROM {name}").to_arrow_table().to_pylist() for name in (TABLE, STATE))
+    elif kind == "iceberg":
+        lines, states = (iceberg_table(name).scan().to_arrow().to_pylist() for name in (TABLE, STATE))
     elif kind == "parquet":
         lines, states = (pq.read_table(f"{place}/{name}").to_pylist() for name in (TABLE, STATE))
     else:
@@ -68,6 +82,13 @@ def read(target):
         )
     [state] = states
     return [line for line in lines if line["generation"] == state["generation"]], state
+
+
+def iceberg_table(name):
+    from pyiceberg.catalog import load_catalog
+    from pyiceberg.utils.config import Config
+
+    return load_catalog("here", **Config().get_catalog_config("here")).load_table(f"consent.{name}")
 
 
 def names(target, part="first"):
@@ -111,6 +132,27 @@ def test_what_is_said_later_is_in_the_table_at_the_next_refresh(workspace, tmp_p
     kept.close()
 
 
+@pytest.mark.slow
+def test_older_versions_of_an_iceberg_table_go_with_their_files(workspace, tmp_path, monkeypatch):
+    from volition.consent.permit_tables.targets import lakehouse
+
+    monkeypatch.setattr(lakehouse, "_ICEBERG_KEPT_S", 0.0)
+    monkeypatch.setattr(lakehouse, "_ICEBERG_TIDIED_EVERY", 2)
+    kept = workspace.permit_tables.keep(target_in(tmp_path, "iceberg"), purposes=["train/search"], ids=True)
+    kept.bring_up_to_date()
+    with settling(workspace):
+        workspace.forgetting.erase("person:ada")
+    for _ in range(5):
+        kept.bring_up_to_date()
+        kept.shut()
+    assert len(iceberg_table(STATE).metadata.snapshots) < 4
+    files = {path for path in (tmp_path / "warehouse").rglob("*.parquet") if f"/{STATE}/" in str(path)}
+    assert len(files) < 4
+    assert names("iceberg:here.consent") == {"bo", "zoe"}
+    with pytest.raises(InvalidInputError, match="the namespace"):
+        workspace.permit_tables.export("iceberg:here")
+
+
 def settling(workspace):
     """Have what is said in a block not be waited for, since the same thread keeps the table."""
     return Settling().collecting()
@@ -130,6 +172,19 @@ def test_each_identity_of_a_merged_person_has_lines_and_a_guest_of_no_account_ha
     where = {(line["account"], line["party"]) for line in read(target)[0] if line["part"] == "other"}
     assert {("acme", "gil"), ("brill", "gil"), ("acme", "ada")} <= where
     assert ("brill", "ada") not in where
+
+
+def test_what_a_killed_writer_left_aside_goes_once_nobody_can_be_writing_it(workspace, tmp_path):
+    target = target_in(tmp_path, "parquet")
+    workspace.permit_tables.export(target)
+    left = {".old.parquet.part": 3600, "old.parquet": 3600, "early.parquet.part": 3600, ".new.parquet.part": 0}
+    for name, age_s in left.items():
+        path = tmp_path / "p" / TABLE / name
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - age_s,) * 2)
+    workspace.permit_tables.export(target)
+    assert left.keys() & {path.name for path in (tmp_path / "p" / TABLE).iterdir()} == {".new.parquet.part"}
+    assert names(target), "and whoever reads the folder passes over what is being written"
 
 
 def test_it_is_written_down_who_had_the_table(tmp_path, workspace):

@@ -213,14 +213,24 @@ def test_corrections_are_an_edited_summary_that_training_uses_only_with_everyone
     assert "It lasts." in received
     assert GOOD[1]["text"] not in received, "what is struck out is seen by its owner alone"
 
+    decided = workspace.summaries.of("ann")[0].summary.of(ClaimKind.DECISION)[0].id
+    workspace.summaries.correct("frames", lambda now: corrections.struck(now, decided), person="ann")
+    more = "Bob orders the glass himself"
+    workspace.summaries.correct("frames", lambda now: corrections.added(now, ClaimKind.TASK, more), person="ann")
+
     for person in ("ann", "bob"):
         workspace.consent.decide(
             f"person:{person}", yes=True, covers="past", data=["content"], purpose=["train/summary"]
         )
 
-    def edited():
+    def payloads():
         rows = [row for batch in workspace.records.rows("train/summary") for row in batch.to_pylist()]
-        return [one["text"] for one in map(json.loads, (row["payload"] for row in rows)) if one["kind"] == "summary"]
+        return [one for one in map(json.loads, (row["payload"] for row in rows)) if one["kind"] == "summary"]
+
+    def edited():
+        return [one["text"] for one in payloads()]
+
+    assert [one["told"] for one in payloads()] == [{"decisions": [], "tasks": [2, 3]}], "a line, and one by its words"
 
     [text] = edited()
     assert text.startswith("It lasts.")

@@ -590,6 +590,8 @@ def verify_bundle(  # noqa: PLR0913 - what a reader kept
     if report.check("models", bundle.models):
         bundle.check_models()
     if policy is not None:
-        for name, note in {"checkpoint": bundle.members["checkpoint"].decode(), **kept}.items():
+        last = bundle.at[-1] if bundle.at else None
+        report.check("witnesses of checkpoint", partial(policy.check, bundle.members["checkpoint"].decode(), last))
+        for name, note in kept.items():
             report.check(f"witnesses of {name}", partial(policy.check, note))
     return report

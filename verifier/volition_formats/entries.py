@@ -85,6 +85,10 @@ def _check_told(kind: str, body: Object) -> None:
     if kind == "notice":
         text(body["terms"])
         any_instant(body["ends"])
+    if kind == "removal":
+        demand(all(is_party(one) for one in texts(body["parties"])), "Rows of somebody went who is no party.")
+        fits = is_count(body["rows"]) and is_count(body["left"]) and is_hex(body["of"])
+        demand(fits and isinstance(text(body["table"]), str), "What is said of a table has another form.")
     if kind == "collect":
         fits = set(body) == {"records", "root"} and is_count(body["records"]) and body["records"]
         demand(fits and is_hex(body["root"]), "What is said of a batch has another form.")

@@ -25,7 +25,7 @@ from volition_formats.spellings import (
 KINDS = set(
     words(
         "terms acceptance decision region identity signal limit sharing exclusion collect access mapping"
-        " notice form snapshot model release forgetting erasure"
+        " notice form snapshot model release forgetting erasure removal"
     )
 )
 
@@ -83,6 +83,17 @@ def note_signers(note: str, keys: list[Key]) -> tuple[str, set[Key]]:
                 key.verify_note(body, data[4:])
                 found.add(key)
     return body, found
+
+
+CLOCKS_DIFFER = 300_000_000
+"""Microseconds by which the log's clock may be ahead of its witnesses'."""
+
+
+def cosigned_at(note: str, witness: Key) -> int:
+    """When a witness whose signature was verified says that it signed, in microseconds; the last time of several."""
+    signed = [line.split(" ") for line in note.rpartition("\n\n")[2].split("\n")[:-1]]
+    data = [base64_bytes(line[2]) for line in signed if line[1] == witness.name]
+    return max(int.from_bytes(one[4:12], "big") for one in data if one[:4] == witness.key_id) * 1_000_000
 
 
 @dataclass(frozen=True)
@@ -267,12 +278,15 @@ class Policy:
         demand(len({one.public for one in witnesses.values()}) == len(witnesses), "Two witnesses have one key.")
         return cls(logs, witnesses, groups, text(quorum))
 
-    def check(self, note: str) -> str:
-        """Check that a checkpoint has its quorum."""
+    def check(self, note: str, dated: int | None = None) -> str:
+        """Check that a checkpoint has its quorum, and that its newest entry that is shown is not dated ahead of it."""
         _, signers = note_signers(note, [*self.logs, *self.witnesses.values()])
         demand(any(one in signers for one in self.logs), "The checkpoint is not signed by a log that the policy names.")
         names = sorted(name for name, key in self.witnesses.items() if key in signers)
         demand(self._met(self.quorum, set(names)), f"Only {', '.join(names) or 'nobody'} signed: that is no quorum.")
+        seen = [cosigned_at(note, key) for name, key in self.witnesses.items() if name in names]
+        if dated is not None and seen:
+            demand(dated <= max(seen) + CLOCKS_DIFFER, "An entry is dated later than its witnesses saw it.")
         return f"Signed by {', '.join(names) or 'no witness, of whom none is asked'}."
 
     def _met(self, name: str, names: set[str]) -> bool:

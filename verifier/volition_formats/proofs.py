@@ -135,8 +135,8 @@ def check_access_proof(document: Object, key: Key) -> str:
     return f"On {line['day']} {told[0]} ({told[1]}) looked at {line['records']} records of {told[3]}, for: {told[2]}."
 
 
-def check_tlog_proof(document: str, key: Key, given: bytes | None) -> str:
-    """The check `entry` of a `.tlog-proof`."""
+def check_tlog_proof(document: str, key: Key, given: bytes | None, dated: list[int]) -> str:
+    """The check `entry` of a `.tlog-proof`; the entry's date is put into `dated`."""
     head, gap, note = document.partition("\n\n")
     first, *lines = head.split("\n")
     extra = base64_bytes(lines.pop(0).removeprefix("extra ")) if lines and lines[0].startswith("extra ") else given
@@ -148,16 +148,19 @@ def check_tlog_proof(document: str, key: Key, given: bytes | None) -> str:
     signed, seq, path = Checkpoint.of(note, key), int(index[1]), [base64_bytes(line) for line in lines]
     demand(all(len(one) == 32 for one in path), "A hash has another form.")
     check_inclusion(leaf_hash(extra), seq, signed.size, path, signed.root)
-    demand(read_entry(extra)["seq"] == seq, "The entry has another number.")
+    entry = read_entry(extra)
+    demand(entry["seq"] == seq, "The entry has another number.")
+    dated.append(instant(entry["at"]))
     return f"Entry {seq} is in the log of {signed.size} entries."
 
 
 def verify_tlog_proof(document: str, key: Key, entry: bytes | None = None, policy: Policy | None = None) -> Report:
     """Check a `.tlog-proof`; the entry is in it, or given."""
-    report = Report()
-    report.check("entry", partial(check_tlog_proof, document, key, entry))
+    report, dated = Report(), list[int]()
+    report.check("entry", partial(check_tlog_proof, document, key, entry, dated))
     if policy is not None:
-        report.check("witnesses of the entry's checkpoint", partial(policy.check, document.partition("\n\n")[2]))
+        note, at = document.partition("\n\n")[2], dated[0] if dated else None
+        report.check("witnesses of the entry's checkpoint", partial(policy.check, note, at))
     return report
 
 

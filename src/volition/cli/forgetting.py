@@ -82,27 +82,64 @@ def _forgotten_view(value: Value) -> Iterator[Block]:
 def erase(
     call: Call,
     party: Annotated[str, typer.Option(metavar="PARTY", help="Whom to erase: account:ID or person:ID.")],
+    dry_run: Annotated[  # noqa: FBT002 - an option of the command line
+        bool, typer.Option("--dry-run", help="Only say what would go from tables elsewhere.")
+    ] = False,
 ) -> Result:
-    """Erase an account or a person for good: names, keys, records and sign-in.
+    """Erase an account or a person for good: names, keys, records, sign-in, and rows in tables elsewhere.
 
-    On a terminal it asks first. Models that learned from the party must then forget it.
+    Those tables stand in the settings, as [tables.NAME]. Nobody can read an older version of one afterwards. On a
+    terminal it asks first. Models that learned from the party must then forget it.
     """
-    with call.workspace() as workspace:
+    with call.workspace(reads=dry_run) as workspace:
         workspace.party(party)  # a mistyped name is refused before the question, not after
-        if not call.json and sys.stdin.isatty() and sys.stderr.isatty():
+        asks = not dry_run and not call.json and sys.stdin.isatty() and sys.stderr.isatty()
+        would_go = workspace.forgetting.would_go(party) if dry_run or asks else []
+        if dry_run:
+            return Result(value={"party": party, "tables": [one.to_json() for one in would_go]}, view=_would_go_view)
+        if asks:
+            for one in would_go:
+                output.warn(_would_go(one.to_json()))
             typer.confirm(f"Erase {party} for good? Nothing brings it back.", abort=True, err=True)
         kind, _, person = party.partition(":")
         may_be = [one.id for one in workspace.people.namesakes(person)] if kind == "person" else []
         erased = workspace.forgetting.erase(party)
         value = {"party": party, "records": erased.records, "set_aside": erased.set_aside, "may_be": may_be}
+        value["tables"] = [one.to_json() for one in erased.tables]
         value["owed"] = owed_json(workspace)
     return Result(value=value, view=_erased_view)
+
+
+def _would_go(one: Value) -> str:
+    if not one["rows"] and not one["versions"]:
+        return f"Table {one['table']}: nothing of them is in it, so nothing changes."
+    return (
+        f"Table {one['table']}: {one['rows']:,} rows would go, and {one['versions']:,} older versions end: nobody "
+        "could read the table as it was before."
+    )
+
+
+def _would_go_view(value: Value) -> Iterator[Block]:
+    """Show what would go from tables elsewhere."""
+    for one in value["tables"]:
+        yield paragraph(_would_go(one))
+    if not value["tables"]:
+        yield paragraph("The settings list no table elsewhere.")
 
 
 def _erased_view(value: Value) -> Iterator[Block]:
     """Show an erasure."""
     aside = f" and {value['set_aside']:,} pieces of input that had been set aside" if value["set_aside"] else ""
     yield paragraph(f"{value['party']} is erased, with {value['records']:,} records{aside}.")
+    for one in value["tables"]:
+        yield paragraph(
+            f"Table {one['table']}: {one['rows']:,} rows went, {one['versions']:,} older versions ended, and "
+            f"{one['files']:,} files were removed."
+        )
+        if one["left"]:
+            yield paragraph("They are still named in these files, such as in what others wrote:")
+            rows = [(left["file"], left["where"], left["what"]) for left in one["left"]]
+            yield Grid(columns=("file", "where", "by"), rows=rows)
     for one in value["may_be"]:
         yield paragraph(
             f"{one} may be the same person, and is not erased. To do so: volition erase --party person:{one}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from volition.canonical import us_to_datetime
 from volition.cli import codes, columns
 from volition.cli.blocks import Block, Grid, Line, Value, heading, listed, paragraph, short_instant
 from volition.cli.call import Call, Result, command, instant
@@ -15,6 +16,7 @@ from volition.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from volition.consent.gate import Explanation
+    from volition.records.foreign.refused import RefusedRow
     from volition.workspace import Workspace
 
 PANEL = "Data, and who says yes"
@@ -110,6 +112,10 @@ def gate(
         Path | None,
         typer.Option(metavar="FILE", help="Write what may be used here: .parquet, .csv or .jsonl. Without it, count."),
     ] = None,
+    explain: Annotated[  # noqa: FBT002 - an option of the command line
+        bool,
+        typer.Option("--explain", help="Say of the first rows of each reason whose answer is missing, and what helps."),
+    ] = False,
 ) -> Result:
     """Judge every row of a table of your own, and write those that may be used.
 
@@ -117,6 +123,7 @@ def gate(
     The file appears whole or not at all; nothing in the workspace or in the table changes.
     """
     from volition.records.foreign.mapping import TableMapping  # noqa: PLC0415 - it loads Arrow
+    from volition.records.foreign.refused import RefusedRows  # noqa: PLC0415 - likewise
     from volition.records.foreign.written import check_ending, write_rows  # noqa: PLC0415 - likewise
 
     if out is not None:
@@ -133,17 +140,50 @@ def gate(
         people_are=people_are.value,
     )
     with call.workspace(reads=True) as workspace:
-        found = workspace.records.permitted(table, mapping, purpose)
+        noting = RefusedRows() if explain else None
+        found = workspace.records.permitted(table, mapping, purpose, noting=noting)
         if out is None:
             for _ in found.rows:
                 pass
         else:
             write_rows(found.rows, out)
+        rows = sorted(noting.found, key=lambda one: one.row) if noting is not None else []
+        explained = {"explained": [_why(workspace, purpose, row) for row in rows]} if explain else {}
     counts = found.count().to_json()
-    return Result(
-        value={"table": str(table), "purpose": purpose, "out": None if out is None else str(out), **counts},
-        view=_gate_view,
-    )
+    value = {"table": str(table), "purpose": purpose, "out": None if out is None else str(out), **counts, **explained}
+    return Result(value=value, view=_gate_view)
+
+
+def _why(workspace: "Workspace", purpose: str, row: "RefusedRow") -> dict[str, Any]:
+    """Return why a row was left out, whose answer is missing, and what would change it, as `may` says it now."""
+    parties: list[str | None] = []
+    if row.missing:
+        remedies = [f"The row does not say: {', '.join(row.missing)}."]
+    else:
+        try:
+            answer = workspace.gate.may(
+                purpose,
+                account=row.account,
+                people=[one for one in row.people if one is not None],
+                category=row.category,
+                collected=us_to_datetime(row.collected_us or 0),
+                conversation=row.conversation,
+            )
+        except InvalidInputError as error:  # such as a category that nobody declared, or a time that is to come
+            remedies = [str(error)]
+        else:
+            refusing = [line for line in answer.parties if line.reason is not None]
+            verdict = answer.verdict.to_json()
+            parties = [workspace.party_name(line.party) for line in refusing] or [
+                workspace.party_name(verdict["party"])
+            ]
+            remedies = [line.remedy for line in refusing] or [verdict["remedy"]]
+    return {
+        "row": row.row,
+        "reason": str(row.reason),
+        "parties": [*dict.fromkeys(one for one in parties if one)],
+        "remedies": [*dict.fromkeys(one for one in remedies if one)],
+    }
 
 
 def _gate_view(value: Value) -> Iterator[Block]:
@@ -151,6 +191,9 @@ def _gate_view(value: Value) -> Iterator[Block]:
     yield paragraph(f"{value['purpose']} may use {value['kept']:,} of {value['read']:,} rows of {value['table']}.")
     if value["dropped"]:
         yield Grid(columns=("rows left out", "reason"), rows=[(rows, why) for why, rows in value["dropped"].items()])
+    for one in value.get("explained", ()):
+        whose = f" ({listed(one['parties'])})" if one["parties"] else ""
+        yield paragraph(f"Row {one['row']:,}: {one['reason']}{whose}. {' '.join(one['remedies'])}")
     if value["out"]:
         yield paragraph(f"Written to {value['out']}.")
 

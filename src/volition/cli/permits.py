@@ -51,7 +51,8 @@ def export(
         str,
         typer.Option(
             metavar="TARGET",
-            help="Where to: parquet:FOLDER, delta:FOLDER (or URL), duckdb:FILE, sqlite:FILE, postgresql://HOST/DB.",
+            help="Where to: parquet:FOLDER, delta:FOLDER (or URL), iceberg:CATALOGUE.NAMESPACE, duckdb:FILE, "
+            "sqlite:FILE, postgresql://HOST/DB.",
         ),
     ],
     purpose: Annotated[

@@ -180,9 +180,12 @@ def _verify_entry(file: Path, verifier: "VerifierKey", policy: "Policy | None", 
 
 def _with_witnesses(verified: "Verified", file: Path, policy: "Policy", verifier: "VerifierKey") -> "Verified":
     """Add whether the checkpoint that the evidence quotes, or each of them, has the quorum of its witnesses."""
+    from volition.canonical import text_to_us
     from volition.transparency.verify.witnessed import check_witnesses
 
-    return replace(verified, checks=(*verified.checks, *check_witnesses(checkpoints_in(file), policy, verifier)))
+    last_us = None if verified.last_entry is None else text_to_us(verified.last_entry)
+    found = check_witnesses(checkpoints_in(file), policy, verifier, last_us=last_us)
+    return replace(verified, checks=(*verified.checks, *found))
 
 
 def _kept(receipts: Iterable[Path], checkpoints: Iterable[Path], not_before: str | None) -> "Kept | None":

@@ -5,8 +5,10 @@ their models; that takes longer than a search. Nothing here hands it such a tabl
 them. A program of somebody else's that uses this package is left as it is.
 """
 
+import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Final
@@ -36,3 +38,17 @@ def start_quickly() -> None:
     """Let what is loaded from now on load no more than commands need. Called again, it changes nothing."""
     if _Hiding not in sys.meta_path:
         sys.meta_path.insert(0, _Hiding)
+
+
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Look for garbage in cycles a hundred times less often in the block, which reads records by the thousand.
+
+    They are many and hold no cycles: looking at them took an eighth of the time.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(100 * before[0], *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

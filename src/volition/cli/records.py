@@ -13,6 +13,7 @@ from volition.cli import codes, output
 from volition.cli.blocks import Block, Grid, Value, heading, paragraph
 from volition.cli.call import Call, Result, command, instant
 from volition.cli.help import group
+from volition.cli.quick import few_collections
 from volition.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -307,7 +308,7 @@ def _collect(
     outcomes: list[dict[str, Any]] = []
     warnings: list[str] = []
     code = codes.OK.code
-    with call.workspace() as workspace, output.progress() as progress:
+    with call.workspace() as workspace, output.progress() as progress, few_collections():
         for path in files:
             try:
                 outcome = collect(workspace, path, progress).to_json()

@@ -21,7 +21,17 @@ sync          `Client`
 asynchronous  `AsyncClient`
 """
 
-from volition.client.answers import Change, Decision, Permit, Setting, SettingLine, Settings, Verdict
+from volition.client.answers import (
+    Change,
+    Decision,
+    Imported,
+    Permit,
+    SetAside,
+    Setting,
+    SettingLine,
+    Settings,
+    Verdict,
+)
 from volition.client.asynchronous import AsyncClient
 from volition.client.calls import Question
 from volition.client.errors import ApiError, ClientError, UnreachableError
@@ -34,8 +44,10 @@ __all__ = [
     "Client",
     "ClientError",
     "Decision",
+    "Imported",
     "Permit",
     "Question",
+    "SetAside",
     "Setting",
     "SettingLine",
     "Settings",

@@ -118,6 +118,37 @@ class Permit(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
 
 
+class SetAside(msgspec.Struct, frozen=True, kw_only=True):
+    """One of what was given that was not taken: its place, counted from 1, and why."""
+
+    line: int
+    why: str
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import did, or, of a dry run, what it would do.
+
+    Attributes:
+        dry_run: Whether nothing was done.
+        new: How many (accounts, people, answers) were taken.
+        known: How many were there already.
+        set_aside: How many were not taken.
+        rows: Which were not taken, and why.
+    """
+
+    dry_run: bool
+    new: int = 0
+    known: int = 0
+    set_aside: int = 0
+    rows: tuple[SetAside, ...] = ()
+
+    def and_then(self, other: "Imported", *, after: int) -> "Imported":
+        """Return what this import and that of what followed did together, `after` so many that were given before."""
+        rows = (*self.rows, *(SetAside(line=one.line + after, why=one.why) for one in other.rows))
+        new, known, set_aside = self.new + other.new, self.known + other.known, self.set_aside + other.set_aside
+        return Imported(dry_run=self.dry_run, new=new, known=known, set_aside=set_aside, rows=rows)
+
+
 class ChangesPage(msgspec.Struct, frozen=True, kw_only=True):
     """What follows a cursor in the change feed."""
 

@@ -1,14 +1,14 @@
 """A client for an event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
 from volition.client import calls
-from volition.client.answers import STALE, Change, Decision, Permit, Settings, Verdict
+from volition.client.answers import STALE, Change, Decision, Imported, Permit, Settings, Verdict
 from volition.client.calls import Question
 from volition.client.errors import ApiError, ClientError, UnreachableError
 from volition.client.holding import Holding, boot_ns
@@ -133,6 +133,43 @@ class AsyncClient:
         said = calls.decide(party, "yes" if yes else "no", data=data, purpose=purpose, covers=covers, until=until)
         return await self._send(said)
 
+    async def import_accounts(self, accounts: Sequence[Mapping[str, Any]], *, dry_run: bool = False) -> Imported:
+        """Add accounts, each with `account`, `name` and perhaps `region`; the same ones again change nothing.
+
+        It takes a token of the operator. One that is there as another is set aside, and costs no other.
+
+        Args:
+            accounts: What `POST /v1/accounts:batch` takes, however many.
+            dry_run: Whether nothing is done, and only said what would be.
+
+        Raises:
+            ApiError: The server refused it; what was sent before stands, and all can be sent again.
+            UnreachableError: Nothing was heard of it: it may have been done.
+        """
+        return await self._import(calls.imports("accounts", accounts, dry_run=dry_run), dry_run=dry_run)
+
+    async def import_people(self, people: Sequence[Mapping[str, Any]], *, dry_run: bool = False) -> Imported:
+        """Add people, each with `person`, `account`, `name`, `aliases`, `emails` and `region`, where there are such.
+
+        Takes and raises what `import_accounts` does.
+        """
+        return await self._import(calls.imports("people", people, dry_run=dry_run), dry_run=dry_run)
+
+    async def import_decisions(
+        self, decisions: Sequence[Mapping[str, Any]], *, source: str, dry_run: bool = False
+    ) -> Imported:
+        """Import answers that were given elsewhere, each with when it was said; the same ones again change nothing.
+
+        Takes and raises what `import_accounts` does.
+
+        Args:
+            decisions: What `POST /v1/decisions:batch` takes, however many.
+            source: Where they were given, as the ledger is to name it.
+            dry_run: Whether nothing is done, and only said what would be.
+        """
+        parts = calls.imports("decisions", decisions, dry_run=dry_run, source=source)
+        return await self._import(parts, dry_run=dry_run)
+
     async def decisions(self) -> AsyncIterator[Decision]:
         """Yield the decisions of the token's owner, oldest first. Raises as `decide` does."""
         cursor: str | None = None
@@ -221,6 +258,13 @@ class AsyncClient:
             if _is_at_fault(error):
                 raise
             return STALE
+
+    async def _import(self, parts: Iterator[tuple[int, calls.Call[Imported]]], *, dry_run: bool) -> Imported:
+        """Send an import part by part."""
+        done = Imported(dry_run=dry_run)
+        for after, call in parts:
+            done = done.and_then(await self._send(call), after=after)
+        return done
 
     async def _send(self, call: calls.Call[T]) -> T:
         """Send a request, again where that may help."""

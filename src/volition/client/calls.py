@@ -3,7 +3,7 @@
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from volition.client.answers import (
     ChangesPage,
     Decision,
     DecisionsPage,
+    Imported,
     Permit,
     Problem,
     Settings,
@@ -28,6 +29,9 @@ T = TypeVar("T")
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MOST: Final = 100_000
 """Questions in one document."""
+
+MOST_IMPORTED: Final = 1_000
+"""Rows of an import in one document, so that few documents are longer than a server takes."""
 
 _AGAIN: Final = frozenset({408, 429, 502, 503, 504})
 _UNDER_WAY: Final = 409  # after a try of ours of which nothing was heard: that one is still being answered
@@ -208,6 +212,22 @@ def answer_setting(  # noqa: PLR0913 - all that an answer says
         covers=covers,
         until=until,
     )
+
+
+def imports(
+    what: str, rows: Sequence[Mapping[str, Any]], *, dry_run: bool, **more: str | None
+) -> Iterator[tuple[int, Call[Imported]]]:
+    """Yield the calls that import rows, each with how many rows were before its own.
+
+    Args:
+        what: "accounts", "people" or "decisions".
+        rows: As the API takes them.
+        dry_run: Whether nothing is done, and only said what would be.
+        more: What all documents say besides.
+    """
+    for start in range(0, len(rows), MOST_IMPORTED):
+        said = {what: [dict(row) for row in rows[start : start + MOST_IMPORTED]], "dry_run": dry_run}
+        yield start, _write(f"/v1/{what}:batch", said, Imported, **more)
 
 
 def _write(path: str, said: dict[str, Any], answers: type[T], **more: str | None) -> Call[T]:

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from volition.canonical import datetime_to_us, digest
@@ -52,17 +52,19 @@ NO: Final = frozenset(_NO.split())
 """Words for a no, as for a yes above: in lower case, with `_` between words."""
 
 _TEXT_AT_MOST: Final = 65_536
+_MET_AT_MOST: Final = 4_096  # names in cells that are remembered: nearly all rows have the same few
+_SHORT: Final = 200  # characters of a cell that is remembered, at most
 _SECOND_US: Final = {"seconds": 1_000_000, "milliseconds": 1_000, "microseconds": 1}
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DAY_LONG: Final = 10  # characters
 
 
 class UnclearClaimError(InvalidInputError):
     """Why a row is set aside, in words that repeat nothing of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """One answer of a row.
+class Claim(NamedTuple):
+    """One answer of a row; a tuple, since a data class takes three times as long to make.
 
     Attributes:
         party: Whose it is, as the row says: "account:ID", "person:ID", an id, or any name that they go by in `account`.
@@ -132,8 +134,7 @@ class AnswerList:
             raise UnclearClaimError("One of its lists of answers is of another form.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """One answer of a row: what tells it from the others there, its cell, and to what it is, where that is known."""
 
     label: str
@@ -181,6 +182,7 @@ class ClaimMapping:
     zone: ZoneInfo | None = None
     form: str | None = None
     vocabulary: Vocabulary = BUILT_IN
+    _met: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def plain(cls, source: str = "") -> Self:
@@ -216,7 +218,7 @@ class ClaimMapping:
             raise InvalidInputError('`of` in the mapping is "person" or "account": whose answers these are.')
         mapping = cls(
             source=str(told.get("source", "")),
-            columns={name: str(column) for name, column in columns.items()},
+            columns={name: str(column) for name, column in columns.items() if column != ""},
             account=told.get("account"),
             is_account=told.get("of") == "account",
             data=_names(told.get("data", ())),
@@ -271,6 +273,12 @@ class ClaimMapping:
             vocabulary.leaves_of_use(purpose)
         return replace(self, vocabulary=vocabulary)
 
+    @property
+    def read_columns(self) -> tuple[str, ...]:
+        """All columns that it names, each once: a table has them, or this is not its mapping."""
+        answers, lists = (one.column for one in self.answers), (one.column for one in self.lists)
+        return tuple(dict.fromkeys((*self.columns.values(), *answers, *lists)))
+
     def read(self, row: Mapping[str, Any]) -> Iterator[Claim | UnclearClaimError | None]:
         """Yield what each answer of a row says; or why it is set aside; or none where its cell is blank."""
         try:
@@ -315,11 +323,12 @@ class ClaimMapping:
             "account": self._text(row, "account") or self.account,
             "source": source,
             "id": self._text(row, "id"),
-            "wording": None if wording is None else digest(wording.encode(errors="surrogatepass")),
+            "wording": None if wording is None else _digest_of(wording),
         }
 
     def _answer(self, row: Mapping[str, Any], asked: _Asked, about: dict[str, Any]) -> Claim | None:
-        word = _word(_plain(asked.cell))
+        text = _plain(asked.cell)
+        word = _short_word(text) if len(text) <= _SHORT else _word(text)
         if not word or word in self.silent:
             return None
         if word not in self.yes and word not in self.no:
@@ -342,8 +351,12 @@ class ClaimMapping:
         )
 
     def _text(self, row: Mapping[str, Any], name: str) -> str | None:
-        value = _cell(row, self.columns[name]) if name in self.columns else None
-        if value is not None and not isinstance(value, str | int):
+        if name not in self.columns:
+            return None
+        value = _cell(row, self.columns[name])
+        if value is None:
+            return None
+        if not isinstance(value, str | int):
             raise UnclearClaimError(f"Its {name} is no text.")
         text = _plain(value)
         if len(text) > _TEXT_AT_MOST:
@@ -362,6 +375,9 @@ class ClaimMapping:
             if fixed:
                 return fixed
             raise UnclearClaimError(f"It does not say for which {name} the answer is.")
+        text = told if isinstance(told, str) and len(told) <= _SHORT else None
+        if text is not None and (name, text) in self._met:
+            return self._met[name, text]
         words = told if isinstance(told, list | tuple) else re.split("[,;|]", _plain(told))
         found: dict[str, None] = {}
         for word in (text for text in map(_plain, words) if text):
@@ -373,6 +389,8 @@ class ClaimMapping:
             found |= dict.fromkeys(ours)
         if not found:
             raise UnclearClaimError(f"It does not say for which {name} the answer is.")
+        if text is not None and len(self._met) < _MET_AT_MOST:
+            self._met[name, text] = tuple(found)
         return tuple(found)
 
     def instant_us(self, value: Any, *, latest: bool) -> int:  # noqa: ANN401 - any cell
@@ -394,7 +412,7 @@ class ClaimMapping:
             return self._day_us(value, latest=latest)
         text = _plain(value)
         try:
-            if self.form is None and _DAY.fullmatch(text):
+            if self.form is None and len(text) == _DAY_LONG and _DAY.fullmatch(text):
                 return self._day_us(date.fromisoformat(text), latest=latest)
             moment = datetime.fromisoformat(text) if self.form is None else datetime.strptime(text, self.form)  # noqa: DTZ007
         except ValueError:
@@ -425,18 +443,24 @@ class ClaimMapping:
         return datetime_to_us(datetime(after.year, after.month, after.day, tzinfo=self.zone)) - 1
 
 
+@lru_cache(256)  # a source shows few wordings
+def _digest_of(wording: str) -> str:
+    return digest(wording.encode(errors="surrogatepass"))
+
+
 def _cell(row: Mapping[str, Any], column: str) -> Any:  # noqa: ANN401 - any cell
     """Return a cell; where no column has that name, a point leads into an object."""
-    if column in row or "." not in column:
-        return row.get(column)
-    value: Any = row
+    value: Any = row.get(column)
+    if value is not None or column in row or "." not in column:
+        return value
+    value = row
     for name in column.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
     return value
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - any cell
-    return "" if value is None else str(value).strip()
+    return value.strip() if type(value) is str else "" if value is None else str(value).strip()
 
 
 @lru_cache(4096)
@@ -464,6 +488,9 @@ def _is_blank(value: Any) -> bool:  # noqa: ANN401 - any cell
 
 def _word(text: str) -> str:
     return re.sub(r"[\s-]+", "_", str(text).strip().casefold())
+
+
+_short_word = lru_cache(4_096)(_word)  # nearly all rows have the same few
 
 
 def _number_us(value: Any, unit_us: int) -> int:  # noqa: ANN401 - any cell

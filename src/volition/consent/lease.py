@@ -47,7 +47,7 @@ from typing import Final, Self
 from volition import canonical
 from volition.consent.expiring import Unaware
 from volition.consent.gate import Gate, Record, Verdict, refused
-from volition.consent.history import History, extend_history
+from volition.consent.history import History, extend_history_by
 from volition.consent.permits import Permits, Reason
 from volition.consent.references import ConversationRef, PartyRef, account_ref
 from volition.consent.terms.vocabulary import Vocabulary
@@ -77,7 +77,7 @@ _GLANCE_S: Final = 0.0003  # many times as long as a writer holds the lock that 
 _WIDENING: Final = frozenset(
     {
         *("notice", "identity", "sharing", "collect", "access", "mapping", "form"),
-        *("snapshot", "model", "release", "forgetting"),
+        *("snapshot", "model", "release", "forgetting", "removal"),
     }
 )
 
@@ -394,10 +394,8 @@ class Held:
 
     def _learn(self) -> Gate:
         """Read what is new in the ledger."""
-        entries = []
-        for entry in self._ledger.entries(self._history.size):
-            extend_history(self._history, entry)
-            entries.append(entry)
+        entries = [*self._ledger.entries(self._history.size)]
+        extend_history_by(self._history, entries)
         self._at_us = max(self._at_us, self._history.last_us, self._clock())
         if self._gate is None:
             return Gate(Permits(self._history, purpose=self.purpose, at_us=self._at_us))

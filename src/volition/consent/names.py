@@ -186,4 +186,4 @@ class Names:
 
 def _is_text(name: str) -> bool:
     """Tell whether a name is whole characters: half a one is nobody's."""
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)

@@ -14,6 +14,7 @@ from volition.features.prose import Prose, write_prose
 from volition.features.request import TRANSCRIPT, FeatureRequest, check_feature, nothing_there, rows_of, visible_rows
 from volition.learning.encoder import Encoder
 from volition.learning.families.summary.minutes import Minutes, take_minutes
+from volition.learning.families.summary.regression import taught_to
 from volition.learning.families.summary.sentences import Moment
 from volition.learning.families.summary.summary import Summary, summarize
 from volition.progress import Progress, silent
@@ -46,7 +47,7 @@ def run_minutes(request: FeatureRequest, meeting: str, *, zone: tzinfo) -> Minut
         RefusedError: The account's switch is off, or there is no such meeting that may be used for the person.
     """
     rows = _said_in(request, meeting, encoder=None, progress=silent)
-    minutes = take_minutes(rows, zone=zone)
+    minutes = take_minutes(rows, zone=zone, taught=taught_to(request.model))
     quoted = [*minutes.decisions, *(action.moment for action in minutes.actions), *minutes.questions]
     request.note(rows_of(rows, _records(quoted)))
     return minutes

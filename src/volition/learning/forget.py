@@ -272,12 +272,11 @@ def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what i
         later = LazyRows(lambda: before.rows(parties, without=erased, merged=merged))  # most never look at them
         rows = after.rows(parties, merged=merged)
         return family.forget(model, before=later, after=rows, parts=parts, progress=progress)
-    left = {key.record_id for key in after.keys}
-    changed = {(key.account, key.people[:1]) for key in before.keys if key.record_id not in left}
+    changed = {(key.account, key.people[:1]) for key in before.gone_in(after)}
     changed |= before.rewritten_in(after)  # what was scrubbed by names that somebody did not have then, or has no more
     # Whoever was merged may have been counted as two, and by another model as one: their accounts are counted anew.
-    anew = {key.account for key in before.keys if key.people and key.people[0] in merged}
-    changed |= {(key.account, key.people[:1]) for key in before.keys if key.account in anew}
+    anew = {key.account for key in before.examples() if key.people and key.people[0] in merged}
+    changed |= {(key.account, key.people[:1]) for key in before.examples() if key.account in anew}
     rows_before = before.rows(parties, without=erased, of=changed, merged=merged)
     rows_after = after.rows(parties, of=changed, merged=merged)
     accounts = after.manifest["accounts"]

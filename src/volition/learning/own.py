@@ -159,9 +159,14 @@ def check_own(trained: Trained) -> Mapping[str, Path]:
     return found
 
 
+def is_kept_apart(row: Row, held_out: int) -> bool:
+    """Say whether a row is kept from training: all rows of a person are, or none."""
+    return is_held_out(owner_of(row) or row.record_id, held_out)
+
+
 def split(rows: Sequence[Row], held_out: int) -> tuple[list[Row], list[Row]]:
     """Return the rows to learn from, and those that are kept from training."""
-    kept = [is_held_out(owner_of(row) or row.record_id, held_out) for row in rows]
+    kept = [is_kept_apart(row, held_out) for row in rows]
     learnt = [row for row, is_kept in zip(rows, kept, strict=True) if not is_kept]
     return learnt, [row for row, is_kept in zip(rows, kept, strict=True) if is_kept]
 

@@ -44,6 +44,7 @@ KINDS = (
     "release",
     "forgetting",
     "erasure",
+    "removal",
 )
 """Every kind of entry. A reader refuses others: what it does not understand, it must not pass over."""
 

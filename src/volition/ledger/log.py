@@ -356,6 +356,8 @@ class Ledger:
 
     def _verified_leaves(self, start: int, end: int, head: Checkpoint) -> Iterator[list[bytes]]:
         """Yield entries chunk by chunk, each chunk once the tree that it makes proved to be a part of the head's."""
+        if start == end:  # nothing came meanwhile, as before most appends
+            return
         frontier = merkle.Frontier(start, self._read)
         for chunk_start in range(start, end, _CHUNK):
             chunk_end = min(chunk_start + _CHUNK, end)

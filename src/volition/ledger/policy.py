@@ -120,7 +120,8 @@ class Accepted:
     Attributes:
         checkpoint: What the log claims.
         log: The log that signed it.
-        witnesses: The policy's names of those who cosigned it, each with when it says it did, seconds since the epoch.
+        witnesses: The policy's names of those who cosigned it, each with when it says it did, seconds since the epoch;
+            of several times the last.
     """
 
     checkpoint: Checkpoint
@@ -153,7 +154,10 @@ def check_policy(note: str | bytes, policy: Policy, *, log: VerifierKey | None =
     signed = [one.key for one in verified.signatures if one.key in logs and one.key.name == checkpoint.origin]
     if not signed:
         raise ProofError(f"The checkpoint of {checkpoint.origin} is not signed by a log that is trusted.")
-    witnesses = {names[one.key]: _time(one) for one in verified.signatures if one.key in names}
+    witnesses: dict[str, int] = {}
+    for one in verified.signatures:
+        if one.key in names:
+            witnesses[names[one.key]] = max(_time(one), witnesses.get(names[one.key], 0))
     if not policy.has_quorum(witnesses):
         raise ProofError(
             f"Too few witnesses cosigned the checkpoint of {checkpoint.size} entries: the quorum is "

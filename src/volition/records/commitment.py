@@ -21,7 +21,9 @@ import hmac
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, NamedTuple, Protocol
+from hashlib import sha256
+from itertools import islice
+from typing import Any, BinaryIO, Final, NamedTuple, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
@@ -92,6 +94,33 @@ class Fact(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What leaves commit to of many records, each list as long as they are.
+
+    Attributes:
+        identities: The records.
+        shared: The account, people and category of each.
+        collected_us: When each was collected.
+        conversations: The conversation of each.
+    """
+
+    identities: Sequence[str]
+    shared: Sequence[tuple[str, tuple[str, ...], str]]
+    collected_us: Sequence[int]
+    conversations: Sequence[str | None]
+
+    @classmethod
+    def of(cls, records: Sequence[Recorded]) -> Self:
+        """Return what leaves commit to of some records."""
+        return cls(
+            identities=[one.record_id for one in records],
+            shared=[(one.account, one.people, one.category) for one in records],
+            collected_us=[one.collected_us for one in records],
+            conversations=[one.conversation for one in records],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectedBatch:
     """What shows of some rows of a snapshot that they are as they were collected.
 
@@ -131,6 +160,23 @@ def salt_of(batch_key: bytes, record_id: str) -> bytes:
     return hmac.digest(batch_key, record_id.encode(), "sha256")[:SALT_BYTES]
 
 
+class Salts:
+    """The salts of many records of a batch: as `salt_of`, with the states of HMAC (RFC 2104) that all share kept."""
+
+    def __init__(self, batch_key: bytes) -> None:
+        """Take the batch's key, 32 bytes."""
+        block = batch_key.ljust(sha256().block_size, b"\0")
+        self._inner = sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def of(self, record_id: str) -> bytes:
+        """Return the salt of a record's leaf, 16 bytes."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(record_id.encode())
+        outer.update(inner.digest())
+        return outer.digest()[:SALT_BYTES]
+
+
 def person_token(key: bytes, pseudonym: str) -> bytes:
     """Return what shows which alias is a person's, 16 bytes, from the key of a batch's aliases."""
     return hmac.digest(key, pseudonym.encode(), "sha256")[:SALT_BYTES]
@@ -159,6 +205,27 @@ class Leaves:
         written = f'"{identity}"'.encode() if identity.isascii() and identity.isalnum() else canonical_json(identity)
         return b'["%b",%b%b%d%b' % (salt.hex().encode(), written, middle, record.collected_us, end)
 
+    def hashes(self, facts: "Facts", batch_key: bytes) -> tuple[list[bytes], list[bytes]]:
+        """Return the salt and the hash of the leaf of each of many records, as `leaf` does for one."""
+        for shared in {*facts.shared}:
+            self.middle(*shared)
+        for conversation in {*facts.conversations}:
+            self.end(conversation)
+        salt_of_record = Salts(batch_key).of
+        salts = [salt_of_record(identity) for identity in facts.identities]
+        together = "".join(facts.identities)
+        written: Iterable[bytes] = map(canonical_json, facts.identities)
+        if together.isascii() and together.isalnum():
+            written = (b'"%b"' % identity.encode() for identity in facts.identities)
+        middles, ends = self._middles, self._ends
+        leaves = (
+            b'["%b",%b%b%d%b' % (salt.hex().encode(), identity, middles[shared], collected_us, ends[conversation])
+            for salt, identity, shared, collected_us, conversation in zip(
+                salts, written, facts.shared, facts.collected_us, facts.conversations, strict=True
+            )
+        )
+        return salts, merkle.leaf_hashes(leaves)
+
     def middle(self, account: str, people: tuple[str, ...], category: str) -> bytes:
         """Return what stands between a record's id and its instant of collection."""
         shared = account, people, category
@@ -185,7 +252,7 @@ def commit_batch(records: Iterable[Recorded], batch_key: bytes) -> tuple[dict[st
     """Return what an entry says of a batch, and the hashes of its leaves, one after the other."""
     leaves = Leaves(people_key(batch_key))
     ordered = sorted(records, key=lambda record: record.record_id)
-    hashes = merkle.leaf_hashes(leaves.leaf(one, salt_of(batch_key, one.record_id)) for one in ordered)
+    _, hashes = leaves.hashes(Facts.of(ordered), batch_key)
     return {"records": len(hashes), "root": merkle.root_of(hashes).hex()}, b"".join(hashes)
 
 
@@ -202,6 +269,48 @@ def paths_of(hashes: Sequence[bytes], indexes: Iterable[int]) -> list[list[bytes
 
 def write_collected(batches: Sequence[CollectedBatch]) -> bytes:
     """Return the bytes of a `collected.parquet`; the same batches give the same bytes."""
+    sink = pa.BufferOutputStream()
+    held = sum(len(batch.leaves) for batch in batches)
+    for _ in write_collected_into(sink, batches, size=len(batches), leaves_bytes=held):
+        pass
+    return bytes(sink.getvalue())
+
+
+def write_collected_into(
+    sink: Any,  # noqa: ANN401 - what Arrow writes to
+    batches: Iterable[CollectedBatch],
+    *,
+    size: int,
+    leaves_bytes: int,
+) -> Iterator[CollectedBatch]:
+    """Write a `collected.parquet` as its batches come, and yield each of them once it was taken.
+
+    Args:
+        sink: A file, or what Arrow writes to.
+        batches: By entry.
+        size: How many they are.
+        leaves_bytes: How many bytes the hashes of all their leaves take.
+    """
+    group = max(1, size * _GROUP_BYTES // max(leaves_bytes, _GROUP_BYTES))
+    form: dict[str, Any] = {
+        "compression": "none",  # what is in it is random; and a small reader reads it (`docs/formats/keys.md`)
+        "use_dictionary": False,
+        "version": "2.6",
+        "data_page_version": "1.0",
+        "write_statistics": False,
+        "store_schema": False,
+    }
+    left = iter(batches)
+    with pq.ParquetWriter(sink, COLLECTED_SCHEMA, **form) as writer:
+        some = [*islice(left, group)]
+        writer.write_table(_table(some), row_group_size=group)  # none are a row group, too
+        while some:
+            yield from some
+            if some := [*islice(left, group)]:
+                writer.write_table(_table(some), row_group_size=group)
+
+
+def _table(batches: Sequence[CollectedBatch]) -> pa.Table:
     known = [batch.entry is not None for batch in batches]
     columns = {
         "entry": [batch.entry for batch in batches],
@@ -211,21 +320,7 @@ def write_collected(batches: Sequence[CollectedBatch]) -> bytes:
         "salts": [batch.salts if there else None for batch, there in zip(batches, known, strict=True)],
         "leaves": [batch.leaves if there else None for batch, there in zip(batches, known, strict=True)],
     }
-    sink = pa.BufferOutputStream()
-    held = sum(len(batch.leaves) for batch in batches) or 1
-    group = max(1, len(batches) * _GROUP_BYTES // max(held, _GROUP_BYTES))
-    pq.write_table(
-        pa.table(columns, schema=COLLECTED_SCHEMA),
-        sink,
-        compression="none",  # what is in it is random; and a small reader reads it (`docs/formats/keys.md`)
-        row_group_size=group,
-        use_dictionary=False,
-        version="2.6",
-        data_page_version="1.0",
-        write_statistics=False,
-        store_schema=False,
-    )
-    return bytes(sink.getvalue())
+    return pa.table(columns, schema=COLLECTED_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from volition.canonical import canonical_json, us_to_text
 from volition.consent.gate import decide, effective_permit_of
 from volition.consent.permits import Permits, Reason
 from volition.errors import BackendError, ProofError
-from volition.files import adopt_folder
+from volition.files import settle
 from volition.ledger import merkle
 from volition.progress import Progress
 from volition.records.foreign.answers import RowAnswers
@@ -143,7 +143,7 @@ def join_parts(
         data = canonical_json(manifest | {"files": {name: _digest(aside / name) for name in names}})
         (aside / "manifest.json").write_bytes(data)
         name = f"{listing.permits.purpose.replace('/', '-')}-{sha256(data).hexdigest()[:12]}"
-        adopt_folder(aside, snapshots / name)
+        settle(aside, snapshots / name)
     except OSError as error:
         msg = f"The snapshot could not be written to {aside}: {error}. Nothing was frozen; free space and try again."
         raise BackendError(msg) from error

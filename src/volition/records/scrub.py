@@ -24,6 +24,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Final
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
 _LABELS: Final = ("email", "link", "number")
 _LINK: Final = re.compile(r"(?<![a-z0-9])(?:([a-z][a-z0-9+.-]{1,20}://)|www\.)[^\s<>\"]+", re.IGNORECASE)
 _AFTER_A_LINK: Final = ".,;:!?'`)]}\N{RIGHT SINGLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
@@ -64,8 +69,20 @@ class Scrubber:
                         parts.setdefault(part.upper(), label)
         self._whole = _Names(whole, re.IGNORECASE)
         self._parts = _Names(parts, re.NOFLAG)
-        labels = "|".join(map(re.escape, sorted({*_LABELS, *names})))
-        self._labels = re.compile(rf"(\[(?:{labels})\])")
+        self._known = sorted({*_LABELS, *names})
+
+    @cached_property
+    def hints(self) -> tuple[bytes, ...] | None:
+        """Words, in small letters, of which one stands wherever a name does; none where there are no such words.
+
+        They are for texts of plain letters (ASCII): see `may_hold_identifiers`.
+        """
+        found = [names.hints for names in (self._whole, self._parts)]
+        return None if None in found else tuple({hint.encode(): None for hints in found for hint in hints or ()})
+
+    @cached_property
+    def _labels(self) -> re.Pattern[str]:
+        return re.compile(rf"(\[(?:{'|'.join(map(re.escape, self._known))})\])")
 
     def scrub(self, text: str) -> str:
         """Return the text with every identifier replaced."""
@@ -121,6 +138,11 @@ class _Names:
         first_words = {name.split()[0] for name in names}
         self._hints = tuple(sorted({word.casefold() for word in first_words})) if _all_ascii(first_words) else ()
 
+    @property
+    def hints(self) -> tuple[str, ...] | None:
+        """Words of which one stands wherever a name does, in a text of plain letters; none if there are none such."""
+        return self._hints if self._hints or not self._labels else None
+
     @cached_property
     def _names(self) -> list[tuple[re.Pattern[str], str]]:
         longest_first = sorted(self._labels, key=lambda name: (-len(name), name))
@@ -147,6 +169,32 @@ class _Names:
     def _label(self, found: re.Match[str]) -> str:
         """Return the label of a name; its spelling here may differ from the registered one."""
         return next(label for name, label in self._names if name.fullmatch(found[0]))
+
+
+_MAY_HOLD: Final = r"[^\x00-\x7f]|\\|@|://|(?i:www\.)"
+_LONG_NUMBER: Final = (
+    r'^[^"]*(?:"[^"]*"[^"]*)*"[^"]*\d(?:[ ()./-]{0,4}\d){6}'  # inside of a text: after an odd number of quotes
+)
+
+
+def may_hold_identifiers(written: pa.Array, keys: Sequence[str]) -> NDArray[np.bool_]:
+    """Return of some JSON objects which may hold anything that a scrubber replaces, names apart.
+
+    Those that do not are of plain letters (ASCII) without an escape, so each of their texts stands in them as it is.
+
+    Args:
+        written: Canonical JSON, an Arrow array of bytes, (n,).
+        keys: Objects with one of these keys are among them, however deep.
+
+    Returns:
+        Shape (n,); false where scrubbing changes nothing unless a name stands there (`Scrubber.hints`).
+    """
+    named = "|".join(f'"{re.escape(key)}":' for key in keys)
+    found = pc.or_(
+        pc.match_substring_regex(written, f"{_MAY_HOLD}|{named}" if named else _MAY_HOLD),
+        pc.match_substring_regex(written, _LONG_NUMBER),
+    )
+    return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _all_ascii(words: Iterable[str]) -> bool:

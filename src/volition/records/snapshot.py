@@ -23,30 +23,34 @@ leaf commits to the number of rows without revealing it.
 """
 
 import json
+import os
 import sys
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import file_digest, sha256
+from hashlib import file_digest
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from volition.canonical import canonical_json, digest
-from volition.consent.gate import EffectivePermit, Record, Verdict, decide, effective_permit_of
+from volition.consent.gate import Gate, Record, Verdict, effective_permit_of
 from volition.consent.parties import Parties
 from volition.consent.permits import Permits
 from volition.consent.references import ConversationRef, Pseudonym, person_ref
 from volition.errors import DamagedError, InvalidInputError, ProofError
 from volition.records.commitment import in_hand
 from volition.records.lake import Row, is_sealed
+from volition.records.numbered import number_keys, places, values_of
+from volition.records.spilled import in_blocks
 
 if TYPE_CHECKING:
     from volition.records.foreign.places import Source
@@ -59,8 +63,10 @@ LISTED_FORMAT: Final = "volition/table-snapshot/1"
 PLACES: Final = "places.parquet"
 SOURCES: Final = "sources.json"
 FILES: Final = ("keys.parquet", "people.json", "rows.parquet", COLLECTED)
-_AT_A_TIME: Final = 16_384  # rows of a snapshot in memory at a time when only some are asked for
-_KEYS_AT_A_TIME: Final = 1024  # few, so that a command that only asks what is owed stays small
+_ORDER: Final = ("account", "collected_us", "record_id")  # of a snapshot's rows
+_AT_A_TIME: Final = 16_384  # rows of a snapshot in memory at a time
+_BUFFER_BYTES: Final = 1 << 20
+_KEYS_AT_A_TIME: Final = 4096  # few, so that a command that only asks what is owed stays small
 
 KEYS_SCHEMA: Final = pa.schema(
     [
@@ -166,6 +172,11 @@ class Snapshot:
         """SHA-256 of the manifest, hexadecimal."""
         return digest((self.folder / "manifest.json").read_bytes())
 
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories of its rows."""
+        return tuple(category for category, told in self.manifest["rows"].items() if told["kept"])
+
     @cached_property
     def keys(self) -> tuple[Key, ...]:
         """Every row without its content, in the snapshot's order.
@@ -173,12 +184,21 @@ class Snapshot:
         Raises:
             ProofError: The file is not the one that was frozen.
         """
-        return self.read_keys(self._read("keys.parquet"))
+        return _all_keys(self.key_batches())
+
+    def key_batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield every row without its content, in columns of `KEYS_SCHEMA`, in the snapshot's order.
+
+        Raises:
+            ProofError: The file is not the one that was frozen.
+        """
+        with self._checked("keys.parquet") as file:
+            yield from _key_batches(file)
 
     @staticmethod
     def read_keys(data: bytes) -> "tuple[Key, ...]":
         """Read the bytes of a `keys.parquet`."""
-        return tuple(_keys_in(data))
+        return _all_keys(_key_batches(pa.BufferReader(data)))
 
     def rows(
         self,
@@ -188,7 +208,20 @@ class Snapshot:
         of: Collection[tuple[str, tuple[str, ...]]] | None = None,
         merged: Mapping[str, str] | None = None,
     ) -> list[Row]:
-        """Return every row, decrypted, in the snapshot's order: account, instant of collection, record id.
+        """Return every row, decrypted; see `stream`, which does not hold all of them in memory."""
+        return list(self.stream(parties, without=without, of=of, merged=merged))
+
+    def stream(
+        self,
+        parties: Parties,
+        *,
+        without: Collection[str] = (),
+        of: Collection[tuple[str, tuple[str, ...]]] | None = None,
+        merged: Mapping[str, str] | None = None,
+    ) -> Iterator[Row]:
+        """Yield every row, decrypted, in the snapshot's order: account, instant of collection, record id.
+
+        Of a table that others keep, the rows that are listed, in the order of its files.
 
         Args:
             parties: Decrypts the content.
@@ -199,56 +232,53 @@ class Snapshot:
         Raises:
             InvalidInputError: The content was erased when its model was retired.
             RefusedError: An account in it was erased.
-            ProofError: A file is not the one that was frozen.
+            DamagedError: The table whose rows it lists is not kept at that version, or cannot be read.
+            ProofError: A file is not the one that was frozen, or listed.
         """
         if self.is_listed:
-            return [*self.iter_listed(parties, without=without, of=of, merged=merged)]
+            yield from self._listed(parties, without=without, of=of, merged=merged)
+            return
         if not self.has_content:
             msg = f"The content of snapshot {self.id} was erased when its model was forgotten. Take a new snapshot."
             raise InvalidInputError(msg)
-        chosen = [place for place, key in enumerate(self.keys) if of is None or (key.account, key.people[:1]) in of]
-        keys = [self.keys[place] for place in chosen]
-        payloads, embeddings = self._encrypted(chosen)
-        payloads = _decrypted(parties, keys, payloads, b"/snapshot", without)
-        embeddings = _decrypted(parties, keys, embeddings, b"/snapshot-embedding", without)
         merged = parties.changes.merged_pseudonyms() if merged is None else merged
-        return [
-            Row(
-                record_id=key.record_id,
-                account=key.account,
-                people=key.people,
-                category=key.category,
-                collected_us=key.collected_us,
-                payload=json.loads(payload or b"{}"),
-                embedding=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
-                conversation=key.conversation,
-                merged={one: merged[one] for one in key.people if one in merged} or None,
-            )
-            for key, payload, vector in zip(keys, payloads, embeddings, strict=True)
-        ]
+        for batch, stored in self._blocks():
+            keys = _keys_of(batch, {})
+            chosen = [place for place, key in enumerate(keys) if of is None or (key.account, key.people[:1]) in of]
+            keys = [keys[place] for place in chosen]
+            columns = stored.take(pa.array(chosen, pa.int64())).to_pydict()
+            payloads = _decrypted(parties, keys, columns["payload"], b"/snapshot", without)
+            embeddings = _decrypted(parties, keys, columns["embedding"], b"/snapshot-embedding", without)
+            for key, payload, vector in zip(keys, payloads, embeddings, strict=True):
+                yield Row(
+                    record_id=key.record_id,
+                    account=key.account,
+                    people=key.people,
+                    category=key.category,
+                    collected_us=key.collected_us,
+                    payload=json.loads(payload or b"{}"),
+                    embedding=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
+                    conversation=key.conversation,
+                    merged={one: merged[one] for one in key.people if one in merged} or None,
+                )
 
     @property
     def is_listed(self) -> bool:
         """Whether it lists rows of a table that others keep."""
         return "table" in self.manifest
 
-    def iter_listed(
+    def _listed(
         self,
         parties: Parties,
         *,
-        without: Collection[str] = (),
-        of: Collection[tuple[str, tuple[str, ...]]] | None = None,
-        merged: Mapping[str, str] | None = None,
+        without: Collection[str],
+        of: Collection[tuple[str, tuple[str, ...]]] | None,
+        merged: Mapping[str, str] | None,
     ) -> Iterator[Row]:
-        """Yield the rows of a table that are listed, read from there, a batch at a time; as `rows` does.
+        """Yield the rows of a table that are listed, read from there, in the order of its files; as `stream` does.
 
         A row's payload is the table's row, identifiers of people replaced (`table_rows`). That of an account that was
         erased is empty.
-
-        Raises:
-            InvalidInputError: The places were erased when its model was retired.
-            DamagedError: The version, or a file of the table, is not kept any more, or cannot be read.
-            ProofError: A file of the table, or of the snapshot, is not the one that it was.
         """
         from volition.records.table_rows import TableRows  # noqa: PLC0415 - what reads tables is seldom needed
 
@@ -272,7 +302,7 @@ class Snapshot:
                     )
 
     def _listed_batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of the table that are listed, with the table's columns, in order. Raises as `iter_listed`."""
+        """Yield the rows of the table that are listed, with the table's columns, in order. Raises as `stream`."""
         from volition.records.foreign.places import rows_at  # noqa: PLC0415 - as above
         from volition.records.foreign.version import reopen_version  # noqa: PLC0415
 
@@ -291,37 +321,26 @@ class Snapshot:
         """Return the files of the table whose rows are listed, in order. Raises ProofError as `keys`."""
         from volition.records.foreign.places import Source  # noqa: PLC0415 - as above
 
-        return [Source.of(**one) for one in json.loads(self._read(SOURCES))]
+        with self._checked(SOURCES) as file:
+            return [Source.of(**one) for one in json.load(file)]
 
     def iter_places(self) -> Iterator[NDArray[np.int64]]:
         """Yield where the rows are in their files, in the order of the keys. Raises ProofError as `keys`."""
-        self._check(PLACES)
-        with (self.folder / PLACES).open("rb") as file:
-            for batch in pq.ParquetFile(in_hand(file)).iter_batches(batch_size=_AT_A_TIME, use_threads=False):
-                yield batch.column(0).to_numpy()
+        with self._checked(PLACES) as file:
+            for batch in _read_in_batches(file, _AT_A_TIME):
+                yield values_of(batch.column(0), np.int64)
 
     def iter_keys(self) -> Iterator[Key]:
         """Yield every row without its content, a batch at a time. Raises ProofError as `keys`."""
-        self._check("keys.parquet")
-        with (self.folder / "keys.parquet").open("rb") as file:
-            yield from _keys_in(file)
+        for batch in self.key_batches():
+            yield from _keys_of(batch, {})
 
     def count_people(self, merged: Mapping[str, str]) -> int:
         """Return how many people its rows concern; whoever has several identities (`merged`, as in `rows`) is one."""
-        return len({merged.get(one, one) for key in self.keys for one in key.people})
-
-    def _encrypted(self, chosen: Sequence[int]) -> tuple[list[bytes | None], list[bytes | None]]:
-        """Return the payloads and embeddings of the rows at some places, in order; no others are kept in memory."""
-        payloads: list[bytes | None] = []
-        embeddings: list[bytes | None] = []
-        first = 0
-        for batch in pq.ParquetFile(pa.BufferReader(self._read("rows.parquet"))).iter_batches(batch_size=_AT_A_TIME):
-            own = chosen[bisect_left(chosen, first) : bisect_left(chosen, first + len(batch))]
-            columns = batch.take(pa.array([place - first for place in own], pa.int64())).to_pydict()
-            payloads += columns["payload"]
-            embeddings += columns["embedding"]
-            first += len(batch)
-        return payloads, embeddings
+        people: set[str] = set()
+        for batch in self.key_batches():
+            people.update(batch.column("people").flatten().unique().to_pylist())
+        return len({merged.get(one, one) for one in people})
 
     def rewritten_in(self, later: "Snapshot") -> set[tuple[str, tuple[str, ...]]]:
         """Return whose rows a later snapshot within this one holds with other content, such as another name scrubbed.
@@ -333,20 +352,62 @@ class Snapshot:
         """
         if self.is_listed:  # what files say does not change, or they are not read
             return set()
-        before, after = self.content_digests(), later.content_digests()
-        return {
-            (key.account, key.people[:1])
-            for key in self.keys
-            if after.get(key.record_id, before[key.record_id]) != before[key.record_id]
-        }
-
-    def content_digests(self) -> dict[str, bytes]:
-        """Return a digest of each row's content as it is stored, by record; nothing is decrypted."""
-        found: dict[str, bytes] = {}
-        for batch in pq.ParquetFile(pa.BufferReader(self._read("rows.parquet"))).iter_batches(batch_size=_AT_A_TIME):
-            for record, *content in zip(*batch.to_pydict().values(), strict=True):
-                found[record] = sha256(b"\0".join(part or b"" for part in content)).digest()
+        found: set[tuple[str, tuple[str, ...]]] = set()
+        others = later.stored()
+        other = next(others, None)
+        for place, people, content in self.stored():
+            while other is not None and other[0] < place:
+                other = next(others, None)
+            if other is not None and other[0] == place and other[2] != content:
+                found.add((place[0], people))
         return found
+
+    def stored(self) -> Iterator[tuple[tuple[str, int, str], tuple[str, ...], tuple[bytes | None, bytes | None]]]:
+        """Yield each row as it is stored: its place in the order, the first of its people, and its content."""
+        for batch, content in self._blocks():
+            columns = batch.select(["account", "collected_us", "record_id", "people"]).to_pydict()
+            places = zip(columns["account"], columns["collected_us"], columns["record_id"], strict=True)
+            stored = zip(content.column("payload").to_pylist(), content.column("embedding").to_pylist(), strict=True)
+            for place, people, one in zip(places, columns["people"], stored, strict=True):
+                yield place, tuple(people[:1]), one
+
+    def _blocks(self) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+        """Yield the rows in blocks: without their content, and their content as it is stored."""
+        with self._checked("rows.parquet") as file:
+            content = _read_in_batches(file, _AT_A_TIME)
+            yield from zip(
+                in_blocks(self.key_batches(), KEYS_SCHEMA, _AT_A_TIME),
+                in_blocks(content, ROWS_SCHEMA, _AT_A_TIME),
+                strict=True,
+            )
+
+    def gone_in(self, later: "Snapshot") -> Iterator[Key]:
+        """Yield the rows that a later snapshot within this one does not hold."""
+        if self.is_listed:  # both are in the order of the table's files
+            left = later.iter_keys()
+            other = next(left, None)
+            for key in self.iter_keys():
+                if other is not None and other.record_id == key.record_id:
+                    other = next(left, None)
+                else:
+                    yield key
+            return
+        beside = RowsBeside(later.key_batches())
+        for batch in self.key_batches():
+            there = beside.holds(batch.column("record_id"), place_in_order(batch, 0), place_in_order(batch, -1))
+            yield from _keys_of(batch.filter(pc.invert(there)), {})
+
+    def examples(self) -> Iterator[Key]:
+        """Yield a row of each account, people, category and conversation that there is; of some, several."""
+        for batch in self.key_batches():
+            _, firsts = number_keys(batch)
+            yield from _keys_of(batch.take(places(firsts)), {})
+
+    def collected_between(self) -> tuple[int, int] | None:
+        """Return when the oldest and the newest row was collected; none where there is none."""
+        instants = [values_of(batch.column("collected_us"), np.int64) for batch in self.key_batches()]
+        ends = [int(end) for some in instants if len(some) for end in (some.min(), some.max())]
+        return (min(ends), max(ends)) if ends else None
 
     def stale(self, permits: Permits) -> list[StaleRow]:
         """Return every row that the gate would no longer let through, with its verdict, in the snapshot's order.
@@ -354,18 +415,26 @@ class Snapshot:
         Args:
             permits: The permits of the snapshot's purpose, now.
         """
-        effective_permits: dict[tuple[str, tuple[str, ...], str, ConversationRef | None], EffectivePermit] = {}
+        gate = Gate(permits)
+        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        limits_us: dict[tuple[str, tuple[str, ...], str, ConversationRef | None], int] = {}
         found = []
-        for key in self.keys:
-            party_set = (key.account, key.people, key.category, key.conversation)
-            if party_set not in effective_permits:
-                question = key.question()
-                effective_permits[party_set] = effective_permit_of(
-                    permits, question.account, question.people, question.category, question.conversation
-                )
-            effective_permit = effective_permits[party_set]
-            if key.collected_us < max(effective_permit.since_us, effective_permit.oldest_us):
-                found.append(StaleRow(key=key, verdict=decide(permits, key.question())))
+        for batch in self.key_batches():
+            numbers, firsts = number_keys(batch)
+            needed_us = []
+            for key in _keys_of(batch.take(places(firsts)), shared):
+                alike = (key.account, key.people, key.category, key.conversation)
+                if alike not in limits_us:
+                    question = key.question()
+                    effective_permit = effective_permit_of(
+                        permits, question.account, question.people, question.category, question.conversation
+                    )
+                    limits_us[alike] = max(effective_permit.since_us, effective_permit.oldest_us)
+                needed_us.append(limits_us[alike])
+            refused = values_of(batch.column("collected_us"), np.int64) < np.array(needed_us, np.int64)[numbers]
+            if refused.any():
+                keys = _keys_of(batch.take(places(np.flatnonzero(refused))), shared)
+                found += [StaleRow(key=key, verdict=gate.decide(key.question())) for key in keys]
         return found
 
     def check(self) -> None:
@@ -376,36 +445,35 @@ class Snapshot:
         """
         for name in self.manifest["files"]:
             if name != self._content or self.has_content:
-                self._check(name)
+                with self._checked(name):
+                    pass
 
-    def _check(self, name: str) -> None:
-        """Compare a file with the manifest's digest, piece by piece. Raises ProofError."""
+    @contextmanager
+    def _checked(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file once its digest was seen to be the manifest's; it is not read into memory.
+
+        Raises:
+            ProofError: It is not the one that was frozen, or was written to before the end of the context.
+        """
         try:
             with (self.folder / name).open("rb") as file:
-                found = file_digest(file, "sha256").hexdigest()
+                before = os.fstat(file.fileno())
+                is_as_frozen = file_digest(file, "sha256").hexdigest() == self.manifest["files"][name]
+                file.seek(0)
+                if is_as_frozen:
+                    yield file
+                now = os.fstat(file.fileno())
+                if not is_as_frozen or (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
+                    msg = f"{name} of snapshot {self.id} was changed after it was frozen. Do not train from it."
+                    raise ProofError(msg)
         except OSError as error:
-            raise ProofError(self._unreadable(name, error)) from error
-        if found != self.manifest["files"][name]:
-            raise ProofError(self._changed(name))
-
-    def _unreadable(self, name: str, error: OSError) -> str:
-        return f"{name} of snapshot {self.id} cannot be read: {error}. Restore it from a backup, or take a new one."
-
-    def _changed(self, name: str) -> str:
-        return f"{name} of snapshot {self.id} was changed after it was frozen. Do not train from it."
-
-    def _read(self, name: str) -> bytes:
-        try:
-            data = (self.folder / name).read_bytes()
-        except OSError as error:
-            raise ProofError(self._unreadable(name, error)) from error
-        if digest(data) != self.manifest["files"][name]:
-            raise ProofError(self._changed(name))
-        return data
+            msg = f"{name} of snapshot {self.id} cannot be read: {error}. Restore it from a backup, or take a new one."
+            raise ProofError(msg) from error
 
     def people_leaves(self) -> list[bytes]:
         """Return the leaves of the sorted tree of people, in order."""
-        leaves = json.loads(self._read("people.json"))
+        with self._checked("people.json") as file:
+            leaves = json.load(file)
         return [person_leaf(tag, commitment) for tag, commitment in leaves]
 
     @property
@@ -422,24 +490,76 @@ class Snapshot:
         (self.folder / self._content).unlink(missing_ok=True)
 
 
-def _keys_in(source: bytes | BinaryIO) -> Iterator[Key]:
-    """Read a `keys.parquet`, a few rows at a time."""
-    shared: dict[tuple[str, ...], tuple[str, ...]] = {}  # people, of whom the same are in many rows
+def _key_batches(source: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - what Arrow reads from
+    """Yield the rows of a `keys.parquet` with all columns, also where it is of a version that named no conversation."""
+    for batch in _read_in_batches(source, _KEYS_AT_A_TIME):
+        columns = [
+            batch.column(field.name) if field.name in batch.schema.names else pa.nulls(len(batch), field.type)
+            for field in KEYS_SCHEMA
+        ]
+        yield pa.record_batch(columns, schema=KEYS_SCHEMA)
+
+
+def _read_in_batches(source: Any, rows: int) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - what Arrow reads from
+    """Yield the rows of a Parquet file, without a whole row group in memory."""
     # Not `read_table`, which loads pandas where it is installed; and one thread, whose memory is given back.
-    for batch in pq.ParquetFile(in_hand(source)).iter_batches(batch_size=_KEYS_AT_A_TIME, use_threads=False):
-        columns = batch.to_pydict()
-        columns.setdefault("conversation", [None] * len(batch))
+    file = pq.ParquetFile(in_hand(source), buffer_size=_BUFFER_BYTES, pre_buffer=False)
+    yield from file.iter_batches(batch_size=rows, use_threads=False)
+
+
+def _all_keys(batches: Iterable[pa.RecordBatch]) -> tuple[Key, ...]:
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}  # people, of whom the same are in many rows
+    return tuple(key for batch in batches for key in _keys_of(batch, shared))
+
+
+def _keys_of(batch: pa.RecordBatch, shared: dict[tuple[str, ...], tuple[str, ...]]) -> list[Key]:
+    """Return rows, which are in columns of `KEYS_SCHEMA`, as objects; those of the same people share them."""
+    columns = batch.to_pydict()
+    return [
+        Key(
+            record_id=identity,
+            account=sys.intern(account),
+            people=shared.setdefault(tuple(people), tuple(people)),
+            category=sys.intern(category),
+            collected_us=at_us,
+            conversation=None if conversation is None else ConversationRef(sys.intern(conversation)),
+        )
         for identity, account, people, category, at_us, conversation in zip(
             *(columns[name] for name in KEYS_SCHEMA.names), strict=True
-        ):
-            yield Key(
-                record_id=identity,
-                account=sys.intern(account),
-                people=shared.setdefault(tuple(people), tuple(people)),
-                category=sys.intern(category),
-                collected_us=at_us,
-                conversation=None if conversation is None else ConversationRef(sys.intern(conversation)),
-            )
+        )
+    ]
+
+
+class RowsBeside:
+    """The rows of a snapshot beside others in the same order: which of those it holds."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        """Take the snapshot's rows, in columns of `KEYS_SCHEMA`."""
+        self._batches = batches
+        self._near: list[pa.RecordBatch] = []  # those that may hold rows from here on
+        self._last = ("", -1, "")
+
+    def holds(self, identities: pa.Array, first: tuple[str, int, str], last: tuple[str, int, str]) -> pa.Array:
+        """Say of the next of the other rows which are there, too.
+
+        Args:
+            identities: Their records.
+            first: The place of the first of them in the order: account, instant, record id.
+            last: The place of the last one.
+        """
+        self._near = [batch for batch in self._near if place_in_order(batch, -1) >= first]
+        while self._last < last and (batch := next(self._batches, None)) is not None:
+            self._last = place_in_order(batch, -1)
+            if self._last >= first:
+                self._near.append(batch)
+        known = pa.chunked_array([batch.column("record_id") for batch in self._near], pa.string())
+        return pc.is_in(identities, value_set=known.combine_chunks())
+
+
+def place_in_order(batch: pa.RecordBatch, row: int) -> tuple[str, int, str]:
+    """Return where a row, in columns of `KEYS_SCHEMA`, stands in the order; -1 is the last one."""
+    account, collected_us, identity = (batch.column(name)[row].as_py() for name in _ORDER)
+    return account, collected_us, identity
 
 
 class LazyRows(Sequence[Row]):

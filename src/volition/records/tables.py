@@ -43,48 +43,65 @@ class Line:
     raw: str = ""
 
 
-def read_lines(path: Path, *, columns: Sequence[str] = (), separator: str | None = None) -> Iterator[Line]:
+def read_lines(
+    path: Path,
+    *,
+    columns: Sequence[str] = (),
+    needed: Sequence[str] = (),
+    separator: str | None = None,
+    mend: str = "Correct the mapping.",
+) -> Iterator[Line]:
     """Yield the rows of a file, by its ending: .csv, .tsv, .jsonl, .ndjson or .parquet; of a folder, each Parquet file.
 
     Args:
         path: The file, or the folder.
         columns: Columns that it must have, perhaps nested in another ("data.author"); of Parquet only these are read.
             Lines of JSON have columns of their own each, and are not asked.
+        needed: Columns that it must have likewise, beside which all others are read, too.
         separator: What stands between two values of CSV; by default what the first line has most of.
+        mend: What to do where a column is missing.
 
     Raises:
         InvalidInputError: It cannot be read, has another ending, or lacks a column.
     """
+    asked = _Asked((*columns, *needed), mend)
     if path.is_dir():
         files = sorted(path.rglob("*.parquet"))
         if not files:
             raise InvalidInputError(f"{path} holds no Parquet file. Name a file, or the folder that they lie in.")
         for file in files:
-            yield from _parquet(file, columns)
+            yield from _parquet(file, columns, asked)
         return
     form = _FORMS.get(path.suffix.lower())
     if form is None:
         raise InvalidInputError(f"{path} is none of: {', '.join(_FORMS)}. Name the file as what it is.")
     if form == "parquet":
-        yield from _parquet(path, columns)
+        yield from _parquet(path, columns, asked)
         return
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-            yield from _csv(text, path, columns, separator) if form == "csv" else _json_lines(text)
+            yield from _csv(text, path, asked, separator) if form == "csv" else _json_lines(text)
     except OSError as error:
         raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}. Check the path.") from error
 
 
-def _check_columns(path: Path, columns: Sequence[str], there: Iterable[str]) -> None:
-    known = [*there]
-    missing = [column for column in columns if column not in known and column.partition(".")[0] not in known]
-    if missing:
-        shown = ", ".join(known[:_SHOWN]) + (", ..." if len(known) > _SHOWN else "")
-        msg = f"{path.name} has no column {', '.join(map(repr, missing))}. It has: {shown}. Correct the mapping."
-        raise InvalidInputError(msg)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Columns that a file must have, and what to do where it lacks one."""
+
+    columns: Sequence[str]
+    mend: str
+
+    def check(self, path: Path, there: Iterable[str]) -> None:
+        known = [*there]
+        missing = [column for column in self.columns if column not in known and column.partition(".")[0] not in known]
+        if missing:
+            shown = ", ".join(known[:_SHOWN]) + (", ..." if len(known) > _SHOWN else "")
+            msg = f"{path.name} has no column {', '.join(map(repr, missing))}. It has: {shown}. {self.mend}"
+            raise InvalidInputError(msg)
 
 
-def _csv(file: TextIO, path: Path, columns: Sequence[str], separator: str | None) -> Iterator[Line]:
+def _csv(file: TextIO, path: Path, asked: _Asked, separator: str | None) -> Iterator[Line]:
     csv.field_size_limit(_LONGEST)
     first = file.readline(_LONGEST)
     file.seek(0)
@@ -95,7 +112,7 @@ def _csv(file: TextIO, path: Path, columns: Sequence[str], separator: str | None
         raise InvalidInputError(f"{path} has no line of names that can be read: {error}.") from error
     if not any(names) or len(set(names)) < len(names):
         raise InvalidInputError(f"{path} does not begin with a line that names each of its columns once.")
-    _check_columns(path, columns, names)
+    asked.check(path, names)
     number = lines.line_num + 1
     while True:
         try:
@@ -149,7 +166,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Line]:
+def _parquet(path: Path, columns: Sequence[str], asked: _Asked) -> Iterator[Line]:
     import pyarrow as pa  # noqa: PLC0415 - it takes long to load, and most files are text
     import pyarrow.parquet as pq  # noqa: PLC0415
 
@@ -157,7 +174,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Line]:
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            _check_columns(path, columns, names)
+            asked.check(path, names)
             tops = {column.partition(".")[0] for column in columns}
             read = [name for name in names if name in columns or name in tops] if columns else None
             for batch in file.iter_batches(batch_size=_AT_A_TIME, columns=read):

@@ -185,10 +185,10 @@ class Server:
             return list(of_workspace(workspace))
 
     def _finish_erasures(self) -> None:
-        """Go on with erasures that were killed half-way, before anybody can sign in."""
+        """Go on with erasures that were killed half-way, before anybody can sign in; tables elsewhere a worker does."""
         with self.workspaces.borrow() as workspace:
             with contextlib.suppress(ConflictError):  # done, but for old bytes that another process still reads
-                workspace.finish_erasures()
+                workspace.finish_erasures(tables=False)
             end_sign_ins_of_erased(self.access, workspace.parties)
 
     def _close_days(self) -> None:

@@ -100,6 +100,7 @@ class Schedule:
         instants_us = [one for plan in found for one in (plan.begins_us, plan.retires_us)]
         self._wake_us = min([now_us + _LOOK_AGAIN_US, *(one for one in instants_us if one > now_us)])
         is_time = any(one.begins_us <= workspace.now_us and not one.owed.blocked for one in found)
+        is_time = is_time or not workspace.erasures_are_finished  # such as in a table elsewhere
         if is_time and self._has_rested("forget", now_us, HOUR_US):
             self._jobs.start("forget", by=ASKED_BY, once=True)
 

@@ -86,6 +86,8 @@ class DataRequest:
         spared: How many more had learned from what it covers and need not forget: a later yes reached back to all of
             it. What a later no asks of them is asked by that no alone.
         conversation: What was left out, as entries of the ledger name it; none for anything but an exclusion.
+        tables: How many tables elsewhere may still have rows of whom is erased; 0 for anything but an erasure.
+        claimed_us: When a no was said, as whoever imported it claims; none where it was said when it was recorded.
     """
 
     kind: RequestKind
@@ -97,6 +99,8 @@ class DataRequest:
     models: tuple[AffectedModel, ...]
     spared: int = 0
     conversation: ConversationRef | None = None
+    tables: int = 0
+    claimed_us: int | None = None
 
     @property
     def due_us(self) -> int | None:
@@ -106,7 +110,7 @@ class DataRequest:
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to do."""
-        return self.due_us is None
+        return self.due_us is None and not self.tables
 
     def to_json(self) -> dict[str, Any]:
         """Return the request as a JSON object with instants as text."""
@@ -216,6 +220,7 @@ def _request(one: _Asked, history: History, learned: "_Learned", due: Mapping[st
         ),
         spared=len(spared | ({model.id for model, _, _ in had} - {model.id for model, _ in left})),
         conversation=None if one.place is None else one.place[1],
+        claimed_us=None if one.said_us == one.at_us else one.said_us,
     )
 
 

@@ -84,7 +84,7 @@ class Trace:
 @lru_cache(maxsize=64)
 def _people_in(folder: Path) -> tuple[str, ...]:
     """Return every party of a snapshot's rows; a folder is named by its digest, so its rows never change."""
-    return tuple({party: None for key in Snapshot.open(folder).keys for party in key.question().people})
+    return tuple({party: None for key in Snapshot.open(folder).examples() for party in key.question().people})
 
 
 @lru_cache(maxsize=64)

@@ -31,6 +31,7 @@ mail_settings   what its table [mail] may say
 schedule_settings   what its table [schedule] may say
 witness_settings   what its table [witness] may say
 speech_settings   what its table [speech] may say
+table_settings   what its tables [tables.NAME] may say
 training_settings   what its tables [training.NAME] may say
 settings     what volition.toml may say
 checkpoints  the newest checkpoint, kept apart from the ledger and compared with it
@@ -64,6 +65,7 @@ permit_tables   permits as a table that others read, written once or kept curren
 features     models at work, for one person
 summaries    summaries written by a language model: asked for, written, corrected, sent
 weigh        what a yes gives and costs
+erasing_tables   rows of an erased party, taken out of tables elsewhere
 erasing      a party gone for good, in one order for every face
 forgetting   what a no undoes
 rights       what a person may ask for

@@ -41,7 +41,7 @@ from volition.workspace.opened import Opened
 
 _CHOSEN: Final = 4096  # parties whose choices are remembered
 _DAY_US: Final = 86_400_000_000
-_REPORTS: Final = frozenset({"collect", "access", "snapshot", "model", "release", "forgetting"})
+_REPORTS: Final = frozenset({"collect", "access", "snapshot", "model", "release", "forgetting", "removal"})
 
 
 class Consent:

@@ -9,6 +9,7 @@ A message is a CloudEvent, structured or in binary mode; or, where a source is n
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -208,13 +209,22 @@ def nats_stream(
     import nats.errors  # noqa: PLC0415
     import nats.js.errors  # noqa: PLC0415
 
-    options: dict[str, Any] = {} if credentials is None else {"user_credentials": str(credentials)}
+    failures: deque[Exception] = deque(maxlen=1)
+
+    async def note(error: Exception) -> None:
+        failures.append(error)
+
+    # Without these it would try for two minutes, and write what failed to the log each time.
+    options: dict[str, Any] = {"max_reconnect_attempts": 1, "reconnect_time_wait": 0.5, "error_cb": note}
+    if credentials is not None:
+        options["user_credentials"] = str(credentials)
     loop = _Loop()
     try:
         client = loop.run(nats.connect(url, connect_timeout=5, allow_reconnect=False, **options))
     except (OSError, nats.errors.Error, TimeoutError) as error:
         loop.close()
-        raise BackendError(f"NATS at {url} cannot be reached: {error!r}. Check the address.") from error
+        why = failures[-1] if failures else error
+        raise BackendError(f"NATS at {url} cannot be reached: {why!r}. Check the address.") from error
     try:
         subscription = loop.run(client.jetstream().pull_subscribe(subject, durable=durable, stream=stream))
         yield _Nats(loop, client, subscription)

@@ -25,6 +25,7 @@ from volition.errors import ConflictError, ProofError, VolitionError
 from volition.files import PART, keep_private, sweep
 from volition.workspace.backup import KEYS, is_database
 from volition.workspace.erasing import OpenSignIns, no_sign_ins
+from volition.workspace.erasing_tables import TableErasureError
 from volition.workspace.opened import FOLDERS
 from volition.workspace.settings import read_settings
 from volition.workspace.workspace import Workspace
@@ -127,11 +128,20 @@ def mend(folder: Path, *, open_sign_ins: OpenSignIns = no_sign_ins) -> list[str]
         if (folder / "lake" / "writing").exists():
             workspace.records.sweep_killed()
             done.append("The lake has no file any more that a killed writer left.")
-        with suppress(ConflictError):  # all is erased, and wiped when the others are closed
-            erased = workspace.finish_erasures()
-            if erased.records or erased.set_aside:
-                done.append(f"Erasures that were killed are finished: {erased.records} records were removed.")
+        done += _finish_erasures(workspace)
     return done
+
+
+def _finish_erasures(workspace: Workspace) -> Iterator[str]:
+    try:
+        erased = workspace.finish_erasures()
+    except TableErasureError as error:
+        yield str(error)
+    except ConflictError:  # all is erased, and wiped when the others are closed
+        return
+    else:
+        if erased.records or erased.set_aside:
+            yield f"Erasures that were killed are finished: {erased.records} records were removed."
 
 
 def _checked(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -276,7 +286,7 @@ class _Looking:
             yield Finding(
                 check="erasures",
                 state=State.BROKEN,
-                found="an erasure was killed half-way: records or keys are still there",
+                found="an erasure is not finished: records, keys, or rows in a table elsewhere are still there",
                 mend="`volition doctor --repair` finishes it.",
             )
 

@@ -127,15 +127,15 @@ class Documents:
         card = json.loads(data)
         state = self._opened.models()[model]
         snapshot = self._snapshots.open(state.snapshot)
-        collected = [key.collected_us for key in snapshot.keys]
+        first_us, last_us = snapshot.collected_between() or (None, None)
         version, earlier = self._place(state)
         return Facts(
             card=card,
             card_digest=digest(data),
             spec=installed_families().get(state.family),
             manifest=snapshot.manifest,
-            first_us=min(collected, default=None),
-            last_us=max(collected, default=None),
+            first_us=first_us,
+            last_us=last_us,
             origin=self._opened.verifier.name,
             controller=self._opened.settings.controller,
             version=version,

@@ -27,6 +27,7 @@ from volition.ledger.entry import Entry, NewEntry
 from volition.progress import Progress, silent
 from volition.records.snapshot import Snapshot
 from volition.workspace.erasing import Erased, Erasing
+from volition.workspace.erasing_tables import TableErased, TableErasureError
 from volition.workspace.forget_command import ForgetCommandError, drop_lists, run_forget_command
 from volition.workspace.gate import GateQuestions
 from volition.workspace.models import Models
@@ -85,22 +86,40 @@ class Forgetting:
         self._models = models
         self._erasing = erasing
 
-    def erase(self, party: str) -> Erased:
+    def erase(self, party: str, *, tables: bool = True) -> Erased:
         """Erase an account or a person for good: the ledger's entry, sign-in, records, what was set aside, the keys.
+
+        So are their rows in the tables elsewhere that the settings list; nobody can read an older version of these
+        any more.
 
         A person is erased with every identity of theirs.
 
         Models that learned from it owe a forgetting from then on. Killed half-way, it is finished by the next `erase`
         or `forget`, and by a server that is started; the gate refuses from the ledger's entry on.
 
+        Args:
+            party: As "account:ID" or "person:ID".
+            tables: Whether tables elsewhere are walked now, which may take long; otherwise whoever is in any keeps
+                their key until the next `forget`.
+
         Returns:
             What was removed; what an erasure that was killed had left is counted in.
 
         Raises:
             InvalidInputError: The party is not known.
+            TableErasureError: All here is erased, but a table elsewhere is not.
             ConflictError: All is erased, but another process reads: old bytes are wiped when it is closed.
         """
-        return self._erasing.erase(party)
+        return self._erasing.erase(party, tables=tables)
+
+    def would_go(self, party: str) -> list[TableErased]:
+        """Return what erasing a party would do to each table elsewhere that the settings list; nothing changes.
+
+        Raises:
+            InvalidInputError: The party is not known.
+            TableErasureError: A table cannot be reached, or is of a kind from which nothing can be erased.
+        """
+        return self._erasing.tables.would_go(self._opened.party(party))
 
     def forget(self, *, progress: Progress = silent) -> list[Forgotten]:
         """Do every forgetting that is owed: make the models that never saw the parties, release them, erase the old.
@@ -114,6 +133,7 @@ class Forgetting:
         whose command fails owes on, is told, and hinders no other; on its due day it is retired.
 
         Raises:
+            TableErasureError: All is forgotten, but a table elsewhere still has rows of whom is erased.
             DamagedError: All is forgotten, but an erasure that was killed cannot be finished: a file is damaged.
             ForgetCommandError: All others have forgotten, but a command that was to train again failed.
         """
@@ -150,12 +170,12 @@ class Forgetting:
             self._erase_retired()
         return done
 
-    def _finish_erasing(self) -> BackendError | None:
+    def _finish_erasing(self) -> VolitionError | None:
         """Finish erasures; return why one could not be: models forget all the same."""
         self._erasing.lake()  # where all of it is lost, nothing is retired for want of a successor
         try:
             self._erasing.finish()
-        except DamagedError as error:
+        except (DamagedError, TableErasureError) as error:
             return error
         return None
 
@@ -203,14 +223,13 @@ class Forgetting:
 
     def _made_by_command(self, state: ModelState, settings: TrainingSettings, before: Snapshot, after: Snapshot) -> str:
         """Run the command that trains again, and return the model that it has entered in the ledger."""
-        left = {key.record_id for key in after.keys}
         began = self._opened.history().size
         run_forget_command(
             settings,
             workspace=self._opened.folder,
             model=state.id,
             snapshot=after.id,
-            without=[key.record_id for key in before.keys if key.record_id not in left],
+            without=[key.record_id for key in before.gone_in(after)],
             parties=self._opened.parties,
         )
         entered = [

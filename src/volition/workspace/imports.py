@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from volition.canonical import canonical_json, text_to_us, us_to_text
 from volition.consent.claims import Claim, ClaimMapping, UnclearClaimError
@@ -33,6 +33,7 @@ _MOST_TOLD: Final = 1000
 """So many rows that are set aside are told one by one; the rest is counted."""
 
 _STAGE: Final = "importing answers"
+_MEND: Final = 'Correct the mapping: of what is in no column, [columns] says so by "", as in id = "".'
 _ERASED: Final = "It is of somebody who was erased."
 _UNKNOWN: Final = "Its party is nobody who is known here, or more than one goes by that name. Add them first."
 
@@ -90,16 +91,21 @@ class ImportReport:
         }
 
 
-def rows_of(given: Path | Iterable[Mapping[str, Any]]) -> Iterator[Line]:
-    """Yield the rows of a file, or those that are given, counted from 1."""
+def rows_of(
+    given: Path | Iterable[Mapping[str, Any]],
+    *,
+    columns: Sequence[str] = (),
+    needed: Sequence[str] = (),
+    mend: str = "Correct the mapping.",
+) -> Iterator[Line]:
+    """Yield the rows of a file, as `read_lines` does, or those that are given, counted from 1."""
     if isinstance(given, Path):
-        yield from read_lines(given)
+        yield from read_lines(given, columns=columns, needed=needed, mend=mend)
     else:
         yield from (Line(line, cells) for line, cells in enumerate(given, start=1))
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
+class _Draft(NamedTuple):
     """An answer that is to be recorded: of which line, under which number, and its entry's body."""
 
     line: int
@@ -144,7 +150,7 @@ class AnswerImport:
     ) -> ImportReport:
         """Import rows, batch by batch; raises as `Consent.import_` does."""
         self._report = ImportReport(file=given.name if isinstance(given, Path) else "", dry_run=dry_run)
-        done, coming = 0, rows_of(given)
+        done, coming = 0, rows_of(given, columns=self._mapping.read_columns, mend=_MEND)
         while rows := [*islice(coming, BATCH)]:
             drafts = [*self._drafts(rows)]
             if dry_run:
@@ -203,7 +209,9 @@ class AnswerImport:
 
     def _account(self, claim: Claim) -> str | None:
         """Return the account in which a party goes by a name; none where there is none, or it is not known."""
-        found = None if claim.account is None else self._names.account(claim.account)
+        if claim.account is None:
+            return None
+        found = self._names.account(claim.account)
         return None if isinstance(found, Unnamed) else found
 
     def _party(self, claim: Claim) -> PartyRef:

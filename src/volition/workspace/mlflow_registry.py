@@ -123,7 +123,7 @@ class MlflowRegistry:
             raise InvalidInputError(f"Version {version} of {name} is {found.tags[f'{_TAG}model']} already.")
         if found.run_id:
             self._log_to(found.run_id, state)
-        return self._sync(found, state, model)
+        return self._sync(found, state, model, self._guarded_of(name).get(str(version), set()))
 
     def set_alias(self, name: str, version: int | str, alias: str) -> None:
         """Give a version an alias, if a model may work that is called so.
@@ -152,14 +152,23 @@ class MlflowRegistry:
         for registered in _asked(lambda: _all_pages(self._client.search_registered_models)):
             search = self._client.search_model_versions
             versions = _asked(partial(_all_pages, search, f"name='{registered.name}'"))
+            guarded = self._guarded_of(registered.name)
             for found in versions:
                 model = found.tags.get(f"{_TAG}model", "")
-                aliases = set(self._guarded) & set(found.aliases)
+                aliases = guarded.get(str(found.version), set())
                 if model or aliases:
-                    done.append(self._sync(found, models.get(model), model))
+                    done.append(self._sync(found, models.get(model), model, aliases))
         return done
 
-    def _sync(self, found: "ModelVersion", state: ModelState | None, model: str) -> Synced:
+    def _guarded_of(self, name: str) -> dict[str, set[str]]:
+        """Return the guarded aliases of each version. A search in a database gives versions without their aliases."""
+        found: dict[str, set[str]] = {}
+        for alias, version in _asked(lambda: self._client.get_registered_model(name)).aliases.items():
+            if alias in self._guarded:
+                found.setdefault(str(version), set()).add(alias)
+        return found
+
+    def _sync(self, found: "ModelVersion", state: ModelState | None, model: str, aliases: set[str]) -> Synced:
         """Tag a version; one of no model here only loses its aliases."""
         said, due = ("of no model here", "") if state is None else self._state_of(state)
         if state is not None:
@@ -176,7 +185,7 @@ class MlflowRegistry:
                 if found.tags.get(_TAG + tag) != value:
                     version = str(found.version)
                     _asked(partial(self._client.set_model_version_tag, found.name, version, _TAG + tag, value))
-        taken = () if said == "fresh" else tuple(sorted(set(self._guarded) & set(found.aliases)))
+        taken = () if said == "fresh" else tuple(sorted(aliases))
         for alias in taken:
             _asked(partial(self._client.delete_registered_model_alias, found.name, alias))
         return Synced(name=found.name, version=str(found.version), model=model, state=said, taken=taken)

@@ -4,7 +4,7 @@ A blank cell says nothing and takes nothing away. A row that says something else
 who people are is changed by hand. Killed in the middle, the same file adds the rest.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from volition.consent.terms.regions import check_region
 from volition.errors import ConflictError, InvalidInputError
 from volition.ledger.entry import NewEntry
 from volition.progress import Progress, silent
+from volition.records.tables import Line
 from volition.workspace.imports import ImportReport, rows_of
 from volition.workspace.namesakes import Namesakes
 from volition.workspace.opened import Opened
@@ -23,6 +24,7 @@ PEOPLE_COLUMNS: Final = ("id", "account", "name", "aliases", "emails", "region")
 ACCOUNT_COLUMNS: Final = ("id", "name", "region")
 BATCH: Final = 1000
 
+_MEND: Final = "Say in which column it is: --column id=COLUMN."
 _DIFFERS: Final = "It is there already, and this row says something else of it. Change it by hand; nothing was changed."
 
 
@@ -53,7 +55,7 @@ class Newcomers:
     ) -> ImportReport:
         """Add accounts; raises as `People.import_accounts` does."""
         report, seen = _report(given, dry_run), set[str]()
-        for done, row in enumerate(rows_of(given), start=1):
+        for done, row in enumerate(_rows_of(given, columns), start=1):
             try:
                 cells = _cells(row.cells, row.fault, columns, ACCOUNT_COLUMNS)
                 added = self._account(cells, seen, dry_run=dry_run)
@@ -94,7 +96,7 @@ class Newcomers:
     ) -> ImportReport:
         """Add people, batch by batch; raises as `People.import_people` does."""
         report, seen = _report(given, dry_run), set[str]()
-        done, coming = 0, rows_of(given)
+        done, coming = 0, _rows_of(given, columns)
         while rows := [*islice(coming, BATCH)]:
             fresh: list[tuple[NewPerson, str | None]] = []
             for row in rows:
@@ -168,6 +170,11 @@ def _is_there(parties: Parties, person: str) -> bool:
 
 def _report(given: Path | Iterable[Mapping[str, Any]], dry_run: bool) -> ImportReport:  # noqa: FBT001 - as it was given
     return ImportReport(file=given.name if isinstance(given, Path) else "", dry_run=dry_run)
+
+
+def _rows_of(given: Path | Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> Iterator[Line]:
+    """Yield rows; a table has a column of ids, and each that was named."""
+    return rows_of(given, needed=tuple({"id": "id", **columns}.values()), mend=_MEND)
 
 
 def _cells(

@@ -11,7 +11,7 @@ asked for.
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from itertools import islice
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from volition import canonical
-from volition.consent.history import History, extend_history, find_saved_history, save_history
+from volition.consent.history import History, extend_history_by, find_saved_history, save_history
 from volition.consent.lease import Leases, narrows
 from volition.consent.parties import ErasedError, Parties, lost, read_secret
 from volition.consent.references import person_ref
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _JUDGED_MOST: Final = 50
 _REMEMBERED: Final = 1024  # entries, the newest
+_AT_A_TIME: Final = 4096  # entries
 _LONG_TO_READ: Final = 20_000  # entries: about a second
 LEASES: Final = "leases"
 FOLDERS: Final = ("snapshots", "models", "releases")
@@ -221,9 +222,12 @@ class Opened:
             since = self.history().size
             drafts = judge()
             try:
-                return self.ledger.append(*drafts, condition=Condition(since=since, unless=unless))
+                entries = self.ledger.append(*drafts, condition=Condition(since=since, unless=unless))
             except OutdatedError:
                 continue
+            if entries and entries[0].seq == self._history.size:
+                self._learn(entries)  # as this process wrote and signed them: nothing came in between
+            return entries
         raise ConflictError("So much was said meanwhile that this could not be judged. Try again in a moment.")
 
     def history(self) -> History:
@@ -232,10 +236,19 @@ class Opened:
         if self.ledger.size == self._history.size:  # the head is read and verified; what lies below it was before
             self._compare_once()
             return self._history
-        for entry in self.ledger.entries(self._history.size):
-            extend_history(self._history, entry)
-            self._newest.append(entry)
+        self._learn(self.ledger.entries(self._history.size))
         self._compare_once()
+        return self._history
+
+    def _learn(self, entries: Iterable[Entry]) -> None:
+        """Read on in the ledger, from the entry after the last one that was read."""
+        coming = iter(entries)
+        while some := [*islice(coming, _AT_A_TIME)]:
+            start = self._history.size
+            try:
+                extend_history_by(self._history, some)
+            finally:  # one that cannot be read ends it, and those before it were read
+                self._newest.extend(some[: self._history.size - start])
         if self._history.size - self._kept_size >= max(_LONG_TO_READ, self._kept_size // 4):
             root = self.ledger.root(self._history.size)
             try:
@@ -243,7 +256,6 @@ class Opened:
             except OSError:  # it is only kept to save time: the ledger has everything
                 _log.warning("The history could not be kept in %s; it will be read anew.", self.folder / "history")
             self._kept_size = self._history.size
-        return self._history
 
     def _compare_once(self) -> None:
         """Compare the ledger with the snapshots and releases that it does not name, when it has first been read."""

@@ -41,6 +41,7 @@ _RETRIED_AFTER_S: Final = 0.5
 TARGETS: Final = {
     "parquet": "parquet:FOLDER",
     "delta": "delta:FOLDER or URL",
+    "iceberg": "iceberg:CATALOGUE.NAMESPACE",
     "duckdb": "duckdb:FILE",
     "sqlite": "sqlite:FILE",
     "postgresql": "postgresql://HOST/DATABASE",
@@ -321,6 +322,11 @@ def make_target(text: str) -> "Target":
         from volition.consent.permit_tables.targets.target import Apart  # noqa: PLC0415 - likewise
 
         return Apart(delta_tables(place))
+    if scheme == "iceberg":
+        from volition.consent.permit_tables.targets.lakehouse import iceberg_tables  # noqa: PLC0415 - when chosen
+        from volition.consent.permit_tables.targets.target import Apart  # noqa: PLC0415 - likewise
+
+        return Apart(iceberg_tables(place))
     from volition.consent.permit_tables.targets.files import ParquetFolder  # noqa: PLC0415 - when chosen
 
     return ParquetFolder(Path(place))

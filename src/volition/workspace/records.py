@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from volition.records.engines.spark import Part
     from volition.records.foreign.judged import PermittedRows
     from volition.records.foreign.mapping import TableMapping
+    from volition.records.foreign.refused import RefusedRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -409,7 +410,7 @@ class Records:
 
         return Judge(Gate(permits), news)
 
-    def permitted(
+    def permitted(  # noqa: PLR0913 - as of `Tables.permitted`
         self,
         table: Any,  # noqa: ANN401 - of many packages, none of which may be installed
         mapping: "TableMapping",
@@ -417,9 +418,10 @@ class Records:
         *,
         connection: Any = None,  # noqa: ANN401
         good_for: timedelta | None = None,
+        noting: "RefusedRows | None" = None,
     ) -> "PermittedRows[Any]":
         """Return what may be used of a table of your own, in its own form: see `tables.Tables`."""
-        return self._tables.permitted(table, mapping, purpose, connection=connection, good_for=good_for)
+        return self._tables.permitted(table, mapping, purpose, connection=connection, good_for=good_for, noting=noting)
 
     def parts(
         self, purpose: str, *, categories: Sequence[str] | None = None, root: str | None = None

@@ -246,7 +246,7 @@ class _Restoring:
             erased = sum(entry.kind == "erasure" for entry in ledger.entries(before.size))
         with Workspace(self._folder, open_sign_ins=self._open_sign_ins) as workspace:
             workspace.records.sweep_killed()  # what the moment caught between an erasure's commit and its tidying
-            records = workspace.finish_erasures().records
+            records = workspace.finish_erasures(tables=False).records
             owed = len(workspace.models.owed())
             entries = workspace.ledger.size
             lost_names = tuple(sorted(workspace.parties.changes.names_lost()))

@@ -13,10 +13,10 @@ from typing import IO, Final
 from volition.canonical import us_to_text
 from volition.consent.gate import Gate, Subject
 from volition.consent.parties import Person
-from volition.consent.references import PartyRef
+from volition.consent.references import PartyRef, person_ref
 from volition.learning.families.installed import read_for
 from volition.ledger.entry import Entry
-from volition.transparency.data_requests import DataRequest, data_requests_of
+from volition.transparency.data_requests import DataRequest, RequestKind, data_requests_of
 from volition.transparency.holdings import (
     Exported,
     Holdings,
@@ -31,6 +31,7 @@ from volition.transparency.holdings import (
 from volition.transparency.usage import UsageCount
 from volition.workspace.accesses import Accesses
 from volition.workspace.consent import Consent
+from volition.workspace.erasing_tables import ErasingTables
 from volition.workspace.gate import GateQuestions
 from volition.workspace.models import Models
 from volition.workspace.namesakes import Namesakes
@@ -159,7 +160,7 @@ class Rights:
         if history.erased_us(party) is not None:  # then the ledger alone says who was one
             erased = [entry.body for entry in history.events if entry.kind == "erasure"]
             parties = (party, *(body["party"] for body in erased if body.get("same_as") == party))
-        return data_requests_of(
+        found = data_requests_of(
             parties,
             history=history,
             models=self._opened.models().values(),
@@ -167,6 +168,12 @@ class Rights:
             open_snapshot=self._snapshots.open,
             purpose_of=lambda name: str(self._snapshots.named(name)["purpose"]),
         )
+        _, _, pseudonym = party.partition(":")
+        person = self._opened.parties.person_by_pseudonym(pseudonym)
+        if history.erased_us(party) is None or person is None:
+            return found
+        tables = len(ErasingTables(self._opened).waiting(person_ref(person.pseudonym)))
+        return tuple(replace(one, tables=tables) if one.kind is RequestKind.ERASURE else one for one in found)
 
 
 def _subject(person: Person, at_us: int) -> Subject:

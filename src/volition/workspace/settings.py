@@ -25,6 +25,7 @@ from volition.records.ingest.row_mapping import RowMapping, read_mappings
 from volition.workspace.mail_settings import MailSettings
 from volition.workspace.schedule_settings import ScheduleSettings
 from volition.workspace.speech_settings import SpeechSettings
+from volition.workspace.table_settings import TableSettings, read_tables
 from volition.workspace.training_settings import TrainingSettings, read_trainings
 from volition.workspace.witness_settings import WitnessSettings
 
@@ -156,6 +157,13 @@ public_items = {public_items}
 # columns.conversation = "data.room"
 # columns.text = "data.body"
 
+# Delta and Iceberg tables elsewhere from which the rows of whom is erased are taken, too; nobody can read an older
+# version of such a table afterwards (docs/how-to/erase-tables.md).
+# [tables.hits]
+# delta = "/srv/lake/hits"
+# people = ["user"]
+# account_column = "tenant"
+
 # What a model's audits must show before it is released, unless somebody overrides by name: volition release --help
 {bounds}"""
 
@@ -190,6 +198,7 @@ class Settings:
         witness: Whom to ask for cosignatures of the log; none where nobody is asked.
         controller: Who decides what data is used for, as receipts and published documents name them.
         speech: With what recordings are transcribed; none for the weights that packages carry.
+        tables: Tables elsewhere that lose the rows of whom is erased, by name.
         sources: How rows and events of one's own are read, by the source's name.
         trainings: How models of one's own forget, by the name of the training.
         families: The tables of model families, by the family's name, as TOML has them; `of_family` reads one.
@@ -208,6 +217,7 @@ class Settings:
     witness: WitnessSettings | None
     controller: Controller
     speech: SpeechSettings | None
+    tables: Mapping[str, TableSettings]
     sources: Mapping[str, RowMapping]
     trainings: Mapping[str, TrainingSettings]
     families: Mapping[str, object]
@@ -249,7 +259,7 @@ def read_settings(folder: Path) -> Settings:
         families = _family_tables(document)
         required = {"origin", "due_days"}
         optional = {"engine", "lease_ms", "audit", "endpoint", "mail", "families", "otlp", "public_items"}
-        optional |= {"controller", "witness", "schedule", "speech", "sources", "training"}
+        optional |= {"controller", "witness", "schedule", "speech", "sources", "tables", "training"}
         if document.value.keys() - required - optional:  # only then do families matter, which take time to find
             optional |= {name for name in BUILT_IN if find_family(name).read_settings is not None}
         top = Section(document.value, (), required=required, optional=optional)
@@ -274,6 +284,7 @@ def read_settings(folder: Path) -> Settings:
             witness=_table(top, "witness", WitnessSettings.from_toml),
             controller=_table(top, "controller", Controller.from_toml) or UNNAMED,
             speech=_table(top, "speech", SpeechSettings.from_toml),
+            tables=_table(top, "tables", read_tables) or {},
             sources=_table(top, "sources", read_mappings) or {},
             trainings=_table(top, "training", read_trainings) or {},
             families=families,

@@ -160,7 +160,7 @@ class Snapshots:
             return self._enter(list_within(self._opened, permits, within, until_us=until_us, progress=progress))
         # A snapshot made within an earlier one loses only refused rows, even where a family that brought a category
         # is not installed any more.
-        before = () if within is None else (key.category for key in within.keys)
+        before = () if within is None else within.categories
         categories = sorted({*learns_from(permits.purpose, permits.history.vocabulary), *before})
         encoder = self._records.encoder_for(permits.purpose)
         self._records.embed_permitted(permits, progress)

@@ -19,9 +19,10 @@ from volition.consent.references import source_id
 from volition.errors import ConflictError, InvalidInputError, RefusedError, VolitionError
 from volition.features.llm import Endpoint
 from volition.features.request import TRANSCRIPT, FeatureRequest, check_feature
-from volition.features.written.claims import WritingState, WrittenSummary, plain_text
+from volition.features.written.claims import ClaimKind, WritingState, WrittenSummary, plain_text
 from volition.features.written.transcript import lines_of, said_in
 from volition.features.written.writing import Doors, write_summary
+from volition.learning.families.summary.sentences import TOLD_KINDS, turn_of
 from volition.ledger.entry import Entry
 from volition.progress import Progress, silent
 from volition.records.audience import WRITTEN
@@ -265,8 +266,8 @@ class Summaries:
     ) -> WrittenSummary:
         """Change a person's own summary; see `written.corrections` for the changes.
 
-        The corrected text is kept as an edited summary besides, which training may use where everyone whom it concerns
-        said yes to that.
+        The corrected text is kept as an edited summary besides, with the turns that its decisions and tasks rest on.
+        Training may use that where everyone whom it concerns said yes to it.
 
         Raises:
             InvalidInputError: They have no summary of this meeting, or it has no such claim.
@@ -282,7 +283,7 @@ class Summaries:
         self._keep(asking, meeting, rows, corrected)
         text = plain_text(corrected)
         if text and corrected.is_corrected:
-            payload = {"kind": "summary", "meeting": meeting, "text": text}
+            payload = {"kind": "summary", "meeting": meeting, "text": text, "told": _told(corrected, rows)}
             self._store(asking, meeting, rows, f"summary:{meeting}:by", payload)
         return corrected
 
@@ -368,6 +369,18 @@ class Summaries:
         source = source_id(asking.account, meeting)
         rows = asking.lake.rows(asking.permits, categories=TRANSCRIPT, accounts=[asking.account], source=source)
         return any(row.payload == payload for row in rows)
+
+
+def _told(summary: WrittenSummary, rows: Sequence[Row]) -> dict[str, list[int]]:
+    """Return the turns that decisions and tasks of a corrected summary rest on; of one that was added, by its words."""
+    kinds = dict(zip(TOLD_KINDS, (ClaimKind.DECISION, ClaimKind.TASK), strict=True))
+    turns: dict[str, set[int]] = {name: set() for name in kinds}
+    for name, kind in kinds.items():
+        for claim in summary.of(kind):
+            turns[name].update(place.turn for place in claim.places)
+            if not claim.places and (turn := turn_of(claim.text, rows)) is not None:
+                turns[name].add(turn)
+    return {name: sorted(found) for name, found in turns.items()}
 
 
 def _is_own(row: Row, person: Person) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from volition.consent.gate.interned import Folded, InternedGate
     from volition.records.foreign.judged import PermittedRows
     from volition.records.foreign.mapping import TableMapping
+    from volition.records.foreign.refused import RefusedRows
 
 
 class PurposeGate:
@@ -67,7 +68,7 @@ class Tables:
         self._opened = opened
         self._gates: dict[str, PurposeGate] = {}
 
-    def permitted(
+    def permitted(  # noqa: PLR0913 - a table, how it is read, and who is told
         self,
         table: Any,  # noqa: ANN401 - of many packages, none of which may be installed
         mapping: "TableMapping",
@@ -75,6 +76,7 @@ class Tables:
         *,
         connection: Any = None,  # noqa: ANN401
         good_for: timedelta | None = None,
+        noting: "RefusedRows | None" = None,
     ) -> "PermittedRows[Any]":
         """Return the rows of a table that may be used for a purpose, in the same form and order.
 
@@ -90,6 +92,7 @@ class Tables:
             connection: Whose a DuckDB relation is; by default DuckDB's default connection.
             good_for: How long a judged Spark frame may be run: after that every row of it is refused (`stale`); by
                 default one hour. Other forms are judged anew whenever they are read.
+            noting: Notes a few of the rows that are left out, while they are read.
 
         Raises:
             InvalidInputError: There is no such purpose, the table is of no such form, or a column is not as it must be.
@@ -98,7 +101,8 @@ class Tables:
         from volition.records.foreign.forms import permitted  # noqa: PLC0415 - it loads Arrow
         from volition.records.foreign.frame import GOOD_FOR  # noqa: PLC0415
 
-        judge = self.gate(purpose)
+        gate = self.gate(purpose)
+        judge = gate if noting is None else noting.before(gate)
         if mapping.category is not None:
             self._opened.history().vocabulary.check_category(mapping.category)
         return permitted(table, mapping, judge, connection=connection, good_for=good_for or GOOD_FOR)

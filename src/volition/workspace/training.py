@@ -15,6 +15,7 @@ What it guarantees:
 """
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -32,7 +33,16 @@ from volition.learning.families.installed import installed_families
 from volition.learning.families.spec import FAMILY_NAME
 from volition.learning.freshness import check_fresh
 from volition.learning.grades import CALLER, Grade
-from volition.learning.own import Reference, check_own, is_held_out, keep_own, own_model, split, written_in
+from volition.learning.own import (
+    Reference,
+    check_own,
+    is_held_out,
+    is_kept_apart,
+    keep_own,
+    own_model,
+    split,
+    written_in,
+)
 from volition.learning.train import Trained, model_entry
 from volition.ledger.entry import NewEntry
 from volition.records.lake import Row
@@ -117,7 +127,7 @@ class Run:
         folder: Whatever the training writes here is kept with the model. It is empty at the beginning.
         snapshot: What it learns from.
         unlearning: Where it takes rows out of an earlier model, what it needs for that; otherwise none.
-        model: The model's id, once the training has ended well; none before.
+        model: The model's id, once the training has ended well; none before, and in other processes than the first.
     """
 
     def __init__(self, opened: Opened, records: Records, snapshot: Snapshot, folder: Path, *, held_out: int) -> None:
@@ -154,8 +164,7 @@ class Run:
         folder, purpose = self._opened.folder.absolute(), self.snapshot.purpose
         which = (self.snapshot.id, self.held_out_of)
         merged = self._opened.parties.changes.merged_pseudonyms()
-        keys = self.snapshot.iter_keys() if self.snapshot.is_listed else self.snapshot.keys
-        first = ((key.people[0] if key.people else key.record_id) for key in keys)
+        first = ((key.people[0] if key.people else key.record_id) for key in self.snapshot.iter_keys())
         size = sum(not is_held_out(merged.get(one, one), self.held_out_of) for one in first)
         return Rows(
             partial(frozen_batches, self._opened, self._judge, self.snapshot, self.held_out_of, batch_rows),
@@ -208,6 +217,9 @@ class OwnTrainings:
     ) -> Iterator[Run]:
         """Train a model by code of one's own, in the block; at its end the model is in the ledger.
 
+        Where a training runs in several processes (`torch.distributed`), each goes through the block, and the first
+        alone makes the model: what the others write is thrown away.
+
         Args:
             name: What is trained, such as "churn": a-z, 0-9 and _, a letter first, and no family's name.
             snapshot: Id of the snapshot to learn from; it was frozen for a purpose of training.
@@ -231,7 +243,10 @@ class OwnTrainings:
             if earlier is not None and self._grade(name) == Grade.APPROXIMATE:
                 run.unlearning = self._unlearning(run, earlier, frozen)
             yield run
-            run.model = self._end(name, run, frozen, instead_of).id
+            if _is_first():
+                run.model = self._end(name, run, frozen, instead_of).id
+            else:  # another process makes the model; this one has heard as much of a no as that
+                self._check_fresh(frozen)
 
     def audit(self, trained: Trained, measured: Measured) -> list[Finding]:
         """Keep what the caller measured of a model as its audit.
@@ -326,6 +341,15 @@ class OwnTrainings:
         return measured_findings(measured, rows, regions=regions, bounds=self._opened.settings.bounds)
 
 
+def _is_first() -> bool:
+    """Say whether this is the first process of a training, or the only one; torch is asked only where it is in use."""
+    if "torch" not in sys.modules:
+        return True
+    from volition.records.stream.torch import part_of  # noqa: PLC0415 - torch is not for everybody
+
+    return part_of().rank == 0
+
+
 def keep_findings(opened: Opened, folder: Path, findings: Sequence[Finding]) -> None:
     """Keep what audits found of a model in its folder.
 
@@ -349,11 +373,8 @@ def frozen_batches(  # noqa: PLR0913, PLR0917 - bound one after the other
     opened: Opened, judge: Judge, snapshot: Snapshot, held_out: int, batch_rows: int, share: int, shares: int
 ) -> Iterator[Any]:
     """Yield one share of a snapshot's rows to learn from, each judged when it is handed out."""
-    if snapshot.is_listed:  # of any size: a batch at a time
-        learnt = (row for row in snapshot.iter_listed(opened.parties) if not split([row], held_out)[1])
-        return judged(islice(learnt, share, None, shares), judge, batch_rows=batch_rows)
-    rows = split(snapshot.rows(opened.parties), held_out)[0]
-    own = rows[share::shares]  # some of each account: shares are as large as one another
+    rows = (row for row in snapshot.stream(opened.parties) if not is_kept_apart(row, held_out))
+    own = islice(rows, share, None, shares)  # some of each account: shares are as large as one another
     return judged(own, judge, batch_rows=batch_rows)
 
 

@@ -409,6 +409,11 @@ class Workspace:
         return self._opened.settings.mail
 
     @property
+    def tables_elsewhere(self) -> tuple[str, ...]:
+        """The tables elsewhere, by the names of the settings, from which an erasure takes rows."""
+        return tuple(self._opened.settings.tables)
+
+    @property
     def schedule(self) -> "ScheduleSettings":
         """What a server or worker does by itself, and when."""
         return self._opened.settings.schedule
@@ -437,13 +442,16 @@ class Workspace:
         """Whether no erasure was killed half-way."""
         return self._erasing.is_finished
 
-    def finish_erasures(self) -> Erased:
+    def finish_erasures(self, *, tables: bool = True) -> Erased:
         """Finish the erasures that were killed half-way, if any were; return what that removed.
+
+        Args:
+            tables: Whether tables elsewhere are walked now, which may take long; otherwise they wait for a forgetting.
 
         Raises:
             ConflictError: All is erased, but another process reads: old bytes are wiped when it is closed.
         """
-        return Erased() if self._erasing.is_finished else self._erasing.finish()
+        return Erased() if self._erasing.is_finished else self._erasing.finish(tables=tables)
 
     def status(self) -> dict[str, Any]:
         """Return what there is, as a JSON object: ledger, parties, terms, records, snapshots, models, what is owed."""

@@ -10,12 +10,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from volition.consent.terms.vocabulary import BUILT_IN
+from crafts import declare_churn
 from volition.server.auth import Role, Scope
 
 pytestmark = pytest.mark.slow
 PHONE = {"width": 390, "height": 844}
-MODULE = Path(__file__).parents[3] / "src" / "volition" / "server" / "api" / "static" / "volition-1.js"
 INTEGRITY = re.compile(r'"(sha384-\S+)"')
 PAGE = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>Your profile</title>
 <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/page.css">
@@ -199,22 +198,17 @@ def test_it_is_accessible_in_both_languages_light_and_dark_wide_and_narrow(
         assert ("If you say no:" in text) == (lang == "en")
 
 
-def words(lang):
-    source = MODULE.read_text(encoding="utf-8")
-    part = source.partition(f"\n  {lang}: {{")[2].partition("\n  },\n")[0]
-    purposes = part.partition("purposes: {")[2].partition("    },\n")[0]
-    categories = part.partition("categories: {")[2].partition("    },\n")[0]
-    triples = {
-        name: json.loads(rest) for name, rest in re.findall(r'^ +"([\w/]+)": (\[.*\]),$', purposes, re.MULTILINE)
-    }
-    return triples, dict(re.findall(r'^ +"([\w/]+)": "(.*)",$', categories, re.MULTILINE))
-
-
-def test_its_words_are_those_of_the_pages():
-    purposes, categories = words("en")
-    built_in = {name: BUILT_IN.purpose(name) for name in BUILT_IN.purposes}
-    assert purposes == {name: [one.title, one.does, one.without] for name, one in built_in.items()}
-    assert categories == {name: BUILT_IN.category(name).words for name in BUILT_IN.categories}
-    german, kinds = words("de")
-    assert (set(german), set(kinds)) == (set(purposes), set(categories))
-    assert all(len(set(one)) == 3 and all(one) for one in german.values())
+@pytest.mark.parametrize("lang", ["en", "de"])
+def test_what_terms_declare_is_shown_in_the_words_of_the_terms(served, open_in, check_access, tmp_path, lang):
+    with served.workspaces.borrow() as workspace:
+        declare_churn(workspace)
+    with product(served, lang=lang) as shown:
+        page = open_in(shown, viewport=PHONE)
+        page.screenshot(path=str(tmp_path / f"declared-{lang}.png"), full_page=True)
+        check_access(page)
+        card = page.get_by_role("region", name="Train churn prediction")
+        text = card.inner_text()
+        assert "Tells which accounts may leave." in text
+        assert ("If you say no:" in text) == (lang == "en")
+        assert "train/churn" not in text
+        assert "crm/tickets" not in text

@@ -40,6 +40,26 @@ def test_an_imported_answer_says_so_where_it_is_listed(server, role, path):
     assert ("imported, recorded on" in page) == (role is Role.GUEST)
 
 
+def test_each_page_about_an_imported_answer_says_that_it_was_given_elsewhere(server):
+    with server.workspaces.borrow() as workspace:
+        rows = [
+            {"party": party, "answer": "no", "said": f"2025-03-0{day}T09:00:00Z"}
+            for day, party in ((7, "ada"), (8, "account:acme"))
+        ]
+        assert workspace.consent.import_(rows, MAPPING).new == 2
+    receipts, requests = (page_of(server, Role.PERSON, path) for path in ("/receipts", "/requests"))
+    assert "when you gave it is what its source says" in receipts
+    assert "given elsewhere, on 7 March 2025 according to whoever imported it" in requests
+    for role, path in ((Role.PERSON, "/settings"), (Role.ADMINISTRATOR, "/account")):
+        assert "1 answer was given elsewhere and imported" in page_of(server, role, path)
+    for role in (Role.OPERATOR, Role.AUDITOR):
+        ledger = page_of(server, role, "/console/ledger")
+        assert "given elsewhere, on 8 March 2025 according to our old CRM, and imported" in ledger
+        assert "7 March 2025" not in ledger
+    for path in ("/settings", "/receipts", "/requests"):
+        assert "elsewhere" not in page_of(server, "stranger", path)
+
+
 def test_an_answer_of_another_person_is_on_nobody_elses_page(server):
     with server.workspaces.borrow() as workspace:
         workspace.consent.import_([{"party": "ada", "answer": "no", "said": "2025-03-07T09:00:00Z"}], MAPPING)

@@ -5,10 +5,11 @@ import json
 import re
 import sqlite3
 import zipfile
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from html import unescape
 
+import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
@@ -20,6 +21,8 @@ from volition.server.web.markdown import to_html
 from volition.transparency.evidence import verify_evidence
 from volition.transparency.receipt import verify_receipt
 from volition.workspace import Workspace
+from volition.workspace.erasing_tables import TableErasureError
+from waiting import until
 
 GUEST = "Zoe Guest"
 TALK = f"""WEBVTT
@@ -203,6 +206,34 @@ def test_an_erasure_ends_the_sign_in_and_is_followed_by_its_link(server, ada):
         stranger.get(f"/requests/followed/{server.access.links.sign('guest', {'seq': 0}, lasts_us=1)}").status_code
         == 403
     )
+
+
+@pytest.fixture
+def listed(world):
+    """List a table elsewhere, which is not there yet."""
+    with (world / "volition.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[tables.hits]\ndelta = "hits"\npeople = ["who"]\n')
+    return world / "hits"
+
+
+@pytest.mark.slow
+def test_an_erasure_says_what_waits_in_tables_elsewhere_and_when_it_is_done(listed, server, ada):
+    deltalake = pytest.importorskip("deltalake")
+    asked = words(ada.get("/requests/erase"))
+    assert "Your rows are taken out of 1 table kept elsewhere. After that: Your name, your addresses" in asked
+    stranger, followed = visitor(server), ada.post("/requests/erase", data={"confirm": "yes"}).headers["location"]
+    assert ada.get("/holdings").headers["location"].startswith("/sign-in")
+    said = words(stranger.get(followed))
+    assert "Your rows are being taken out of 1 table kept elsewhere" in said
+    assert "In progress" in said
+    assert "Ada" not in said
+    with server.workspaces.borrow() as workspace:
+        deltalake.write_deltalake(str(listed), pa.table({"who": ["ada", "bo"]}))
+        with suppress(TableErasureError):  # the server's own worker is at it
+            workspace.forgetting.forget()
+        until(lambda: workspace.erasures_are_finished)
+        assert deltalake.DeltaTable(str(listed)).count() == 1
+    assert "Your records, names and keys are destroyed" in words(stranger.get(followed))
 
 
 # --- terms ---

@@ -283,6 +283,7 @@ BODIES = {
     "release": {"model": "search-1"},
     "forgetting": {"model": "search-1", "successor": None, "parties": ["person:1"]},
     "erasure": {"party": "person:1"},
+    "removal": {"table": "hits", "of": "00" * 32, "parties": ["person:1"], "rows": 3, "left": 0},
 }
 
 

@@ -194,6 +194,8 @@ def test_a_policy_asks_for_the_signatures_of_witnesses(checking, honest):
     assert told(cosigned(note, "north.example/w")[0], policy) == ["witnesses of it.zip"]
     assert told(cosigned(note, "north.example/w")[0], policy.replace("all", "any")) == []
     assert told(note, policy.replace("quorum both", "quorum none")) == []
+    early, _ = cosigned(cosigned(note, "north.example/w", time=1_000_000_000)[0], "south.example/w", time=1_000_000_001)
+    assert told(early, policy) == ["witnesses of it.zip"], "the last entry is dated later than they saw it"
     foul = both[:-9] + ("A" if both[-9] != "A" else "B") + both[-8:]
     assert told(foul, policy) == ["witnesses of it.zip"]
     twice = policy.replace(south, north)

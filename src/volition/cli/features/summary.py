@@ -75,6 +75,8 @@ def _summary_view(value: Value) -> Iterator[Block]:
         yield Grid(columns=("time mark", "begun by", "words that stand out from then on"), rows=rows)
     if value["language"] is None:
         yield paragraph(f"Decisions, tasks and questions are looked for in {' and '.join(value['looked_in'])} only.")
+    if value["taught"]:
+        yield paragraph(value["taught"])
     for kind in ("decisions", "questions"):
         if value[kind]:
             rows = [(clock(moment["start_ms"]), moment["speaker"], moment["quote"]) for moment in value[kind]]

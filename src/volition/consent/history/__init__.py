@@ -29,7 +29,13 @@ saved         a history on disk, signed
 from volition.consent.history.exclusions import Exclusion, Exclusions
 from volition.consent.history.history import History
 from volition.consent.history.publications import check_publications
-from volition.consent.history.replay import content_number, extend_history, import_number, read_history
+from volition.consent.history.replay import (
+    content_number,
+    extend_history,
+    extend_history_by,
+    import_number,
+    read_history,
+)
 from volition.consent.history.saved import LedgerRoots, find_saved_history, save_history
 from volition.consent.history.sharings import OPERATOR, SOURCE, Sharings
 from volition.consent.history.values import (
@@ -66,6 +72,7 @@ __all__ = [
     "check_publications",
     "content_number",
     "extend_history",
+    "extend_history_by",
     "find_saved_history",
     "import_number",
     "read_history",

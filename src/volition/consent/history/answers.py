@@ -141,6 +141,8 @@ class AnswerLog:
 
     def _note_ends(self, parties: NDArray[np.int32], until_us: NDArray[np.int64]) -> None:
         ending = np.flatnonzero(until_us != NO_END_US)
+        if not len(ending):
+            return
         self._ends.extend(zip(until_us[ending].tolist(), parties[ending].tolist(), strict=True))
         self._ends.sort()
 
@@ -155,7 +157,7 @@ class AnswerLog:
     def _note_earlier(self, rows: NDArray[np.int32]) -> None:
         said_us, at_us = self._columns["said_us"][rows], self._columns["at_us"][rows]
         earlier = np.flatnonzero(said_us != at_us)
-        self._earlier.extend(said_us[earlier], rows[earlier])
+        self._earlier.add(said_us[earlier], rows[earlier])
 
     # Who answered when, and whose yes ends when:
 

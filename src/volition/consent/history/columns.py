@@ -1,6 +1,6 @@
 """Columns of numbers that grow at the end, so that tens of millions of answers fit into memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -59,13 +59,27 @@ class Imported:
         """Note an import; of several under one name the first counts."""
         if self.find(name) is None:
             self._newest[name] = seq, content
+        self._arrange()
+
+    def _arrange(self) -> None:
         if len(self._newest) > max(_MANY, len(self._older["id"]) // 4):
             self._extend(self._columns())
+
+    def add_all(self, rows: Sequence[tuple[int, int, int]]) -> None:
+        """Note many imports, each by its name, its entry and the digest of what it says, as `add` does one by one."""
+        names, ids = np.array([name for name, _, _ in rows], np.int64), self._older["id"]
+        known = set(names[ids.take(ids.searchsorted(names), mode="clip") == names].tolist()) if len(ids) else set()
+        for name, seq, content in rows:
+            if name not in known:
+                self._newest.setdefault(name, (seq, content))
+        self._arrange()
 
     def find(self, name: int) -> tuple[int, int] | None:
         """Return the entry of an import, and the digest of what it says; none if there was none."""
         ids = self._older["id"]
-        place = int(np.searchsorted(ids, name))
+        if not len(ids):
+            return self._newest.get(name)
+        place = int(ids.searchsorted(name))
         if place < len(ids) and ids[place] == name:
             return int(self._older["seq"][place]), int(self._older["content"][place])
         return self._newest.get(name)
@@ -105,6 +119,9 @@ class SortedRows:
     def append(self, value: int, row: int) -> None:
         """Add one row."""
         self._newest.append((value, row))
+        self._arrange()
+
+    def _arrange(self) -> None:
         if len(self._newest) > max(_FEW, len(self._row) // 8):
             newest = np.array(self._newest, np.int64)
             self._newest = []
@@ -115,6 +132,14 @@ class SortedRows:
         values, rows = np.concatenate([self._value, value]), np.concatenate([self._row, row])
         order = np.argsort(values, kind="stable")
         self._value, self._row = values[order], rows[order]
+
+    def add(self, value: NDArray[np.integer], row: NDArray[np.integer]) -> None:
+        """Add some rows: they wait among the newest unless they are many, so that order is not made each time."""
+        if len(value) > max(_FEW, len(self._row) // 8):
+            self.extend(value, row)
+        else:
+            self._newest.extend(zip(value.tolist(), row.tolist(), strict=True))
+            self._arrange()
 
     def next_after(self, value: int) -> int | None:
         """Return the lowest number above one; none if there is none."""

@@ -546,13 +546,15 @@ def _guest_prefix(account: str) -> str:
 def fold(handle: str) -> str:
     """Make one form of a handle: whatever its case, however its accents are composed, however its words are spaced."""
     check_text(handle)
-    folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", handle).casefold())
+    folded = handle.casefold()
+    if not handle.isascii():
+        folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", handle).casefold())
     return " ".join(folded.split())
 
 
 def check_text(text: str) -> None:
     """Raise InvalidInputError for text with half a character in it."""
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         msg = f"{text!r} holds half of a character, so it cannot be stored as text. Correct it in the source."
         raise InvalidInputError(msg)
 

@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from itertools import product
 from typing import Any, Final
 
@@ -171,6 +172,7 @@ def changes_in(old: Terms | None, new: Terms, region: str | None) -> tuple[Chang
     return tuple(_use_changes(old, new, regions=(region,)))
 
 
+@lru_cache(maxsize=64)  # every history asks it of each two versions anew, and both are values
 def newly_allows(old: Terms | None, new: Terms) -> bool:
     """Return whether, under `new`, anything may be done, or announced less long ahead, that could not under `old`."""
     if old is not None and new.notice_days < old.notice_days:

@@ -17,12 +17,14 @@ Each module knows only those before it:
 
 mapping    which columns of a table say whose, about whom, of what kind, and when
 judged     rows judged batch by batch, and how many were left out for which reason
+refused    a few of the rows that were left out, for whoever asks why
 columnar   Arrow, pandas, polars
 files      Parquet, Delta, Iceberg
 relation   DuckDB
 frame      Spark and Spark Connect
 forms      which of these forms a table has
 written    what may be used, written to a file that appears whole or not at all
+erasing    the rows of somebody who was erased, taken out of Delta and Iceberg tables
 version    a table at one version: its data files, their rows and digests
 answers    what every row gets at one instant, and whom it names, from the gate or from a table of party sets
 part       which rows of one data file may be used, without a byte of what they say

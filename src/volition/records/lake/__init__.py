@@ -20,6 +20,7 @@ Each module knows only those before it:
 records      what a record is: on its way in, decrypted, and as it lies in a file
 mentions     whom a text names, however it is encoded
 quarantine   bad input set aside, and searched when somebody is erased
+permitted    what the gate lets through, in columns and in one order
 encryption   content encrypted under the account's key, and decrypted in one place
 interning    dense integers for accounts, people and party sets
 index        the catalogue: which files there are, who is who in them, what was ever there
@@ -37,10 +38,12 @@ check        whether every file is there, whole
 lake         `Lake`, the only API of this folder
 """
 
+from volition.records.lake.batches import CollectionCheck
 from volition.records.lake.buffer import has_buffer
 from volition.records.lake.compact import COMPACT_BYTES, Compacted
 from volition.records.lake.embed import TextEncoder
 from volition.records.lake.lake import Lake
+from volition.records.lake.permitted import OPENED, Group, Groups, PermittedRows
 from volition.records.lake.records import (
     BUCKETS,
     EMBEDDING_SIZE,
@@ -62,11 +65,16 @@ __all__ = [
     "EMBEDDING_SIZE",
     "GROUP_ROWS",
     "HEARD_IN",
+    "OPENED",
     "Appended",
+    "CollectionCheck",
     "Compacted",
+    "Group",
+    "Groups",
     "HeldRecord",
     "Lake",
     "NewRecord",
+    "PermittedRows",
     "Row",
     "TextEncoder",
     "bucket_of",

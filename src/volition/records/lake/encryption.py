@@ -10,6 +10,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from volition.consent.gate import PartySets
 from volition.consent.parties import Parties
 from volition.consent.references import ConversationRef
+from volition.records.lake.permitted import OPENED, Groups
 from volition.records.lake.records import PERSON, NewRecord, Row, is_sealed
 
 
@@ -79,6 +81,53 @@ class RecordCipher:
                     embedding=vector,
                     conversation=self.conversation(account, columns["source"][position]),
                 )
+
+    def open_columns(self, batch: pa.RecordBatch, groups: Groups) -> pa.RecordBatch:
+        """Return permitted rows, sealed as in `SEALED`, decrypted as in `OPENED`: a caller has asked the gate.
+
+        Raises:
+            RefusedError: An account was erased meanwhile.
+        """
+        numbers, place = np.unique(batch.column("group").to_numpy(), return_inverse=True)
+        found = [groups.of(number) for number in numbers.tolist()]
+        closed = np.array([is_sealed(group.category) for group in found], np.bool_)[place]
+        payload, embedding = batch.column("payload"), batch.column("embedding")
+        if closed.any():
+            payload = self._open_column(payload, b"", batch, np.flatnonzero(closed))
+        if embedding.null_count < len(embedding):
+            there = np.flatnonzero(embedding.is_valid().to_numpy(zero_copy_only=False))
+            embedding = self._open_column(embedding, b"/embedding", batch, there)
+        columns = {
+            "record_id": batch.column("record_id"),
+            "group": batch.column("group"),
+            "collected_us": batch.column("collected_us"),
+            "conversation": self._conversations(batch),
+            "payload": payload,
+            "embedding": embedding,
+        }
+        return pa.record_batch([columns[name] for name in OPENED.names], schema=OPENED)
+
+    def _open_column(
+        self, column: pa.Array, suffix: bytes, batch: pa.RecordBatch, places: NDArray[np.int64]
+    ) -> pa.Array:
+        """Return a column with what is encrypted at some places decrypted; rows of one account stand together."""
+        identities, accounts = batch.column("record_id").to_pylist(), batch.column("account").to_pylist()
+        data = column.to_pylist()
+        for account, own in groupby(places.tolist(), key=accounts.__getitem__):
+            chosen = list(own)
+            pairs = [(identities[place].encode() + suffix, data[place]) for place in chosen]
+            for place, opened in zip(chosen, self._parties.open_many(account, pairs), strict=True):
+                data[place] = opened
+        return pa.array(data, column.type)
+
+    def _conversations(self, batch: pa.RecordBatch) -> pa.Array:
+        """Return what entries call the conversation of each row: empty where there is none, null where not known."""
+        sources, accounts = (batch.column(name).dictionary_encode() for name in ("source", "account"))
+        names, owners = sources.dictionary.to_pylist(), accounts.dictionary.to_pylist()
+        both = accounts.indices.to_numpy().astype(np.int64) * max(len(names), 1) + sources.indices.to_numpy()
+        pairs, place = np.unique(both, return_inverse=True)
+        found = [self.conversation(owners[one // len(names)], names[one % len(names)]) for one in pairs.tolist()]
+        return pa.array(found, pa.string()).take(pa.array(place))
 
     def _decrypt_embeddings(
         self, account: str, encrypted: Sequence[tuple[str, bytes | None]]

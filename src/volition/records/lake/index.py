@@ -209,6 +209,30 @@ class LakeIndex:
                 found.update((identity.hex(), batch) for identity, batch in self._index.execute(sql, asked))
         return found
 
+    def batch_of_each(self, identities: Sequence[str]) -> list[int | None]:
+        """Return the number of the batch in which each of some records came; none where there is none."""
+        asked = [*map(bytes.fromhex, identities)]
+        in_order = sorted(asked)  # neighbours lie on one page
+        found: dict[bytes, int] = {}
+        with self.mutex:
+            for start in range(0, len(asked), _ASKED_AT_ONCE):
+                some = in_order[start : start + _ASKED_AT_ONCE]
+                places = ", ".join("?" * len(some))
+                sql = f"SELECT id, batch FROM records WHERE batch IS NOT NULL AND id IN ({places})"  # noqa: S608
+                found.update(self._index.execute(sql, some).fetchall())
+        return [*map(found.get, asked)]
+
+    def entries_of(self, numbers: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """Return the entry of the ledger about each of some batches, and how many bytes its leaves' hashes take."""
+        found: dict[int, tuple[int, int]] = {}
+        with self.mutex:
+            for start in range(0, len(numbers), _ASKED_AT_ONCE):
+                asked = numbers[start : start + _ASKED_AT_ONCE]
+                places = ", ".join("?" * len(asked))
+                sql = f"SELECT number, entry, LENGTH(leaves) FROM batches WHERE number IN ({places})"  # noqa: S608
+                found.update((number, (entry, size)) for number, entry, size in self._index.execute(sql, asked))
+        return found
+
     def batch(self, number: int) -> tuple[int, bytes, bytes]:
         """Return a batch's entry of the ledger, its key, and the hashes of its leaves, one after the other."""
         sql = "SELECT entry, key, leaves FROM batches WHERE number = ?"

@@ -1,6 +1,7 @@
 """The lake's API: every question that may be put to it, on one page. Each is answered by the module that it names."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from volition.ledger.log import Ledger
 from volition.progress import Progress
 from volition.records.commitment import CollectedBatch, Fact, Recorded
 from volition.records.lake.append import append_records
-from volition.records.lake.batches import batches_of
+from volition.records.lake.batches import CollectionCheck, batches_of
 from volition.records.lake.buffer import Buffer, in_goes
 from volition.records.lake.check import damaged_files, lost_files
 from volition.records.lake.columns import RecordColumns
@@ -23,6 +24,7 @@ from volition.records.lake.encryption import RecordCipher
 from volition.records.lake.erase import remove_account, remove_person
 from volition.records.lake.forms import count_other, remove_others
 from volition.records.lake.index import LakeIndex
+from volition.records.lake.permitted import PermittedRows
 from volition.records.lake.quarantine import remove_naming, remove_of_account, set_aside
 from volition.records.lake.reader import Reader
 from volition.records.lake.records import Appended, HeldRecord, NewRecord, Row
@@ -269,6 +271,31 @@ class Lake:
             permits, categories=categories, accounts=accounts, source=source, underived=underived, record=record
         )
 
+    @contextmanager
+    def in_order(
+        self, permits: Permits, *, categories: Iterable[str], until_us: int, embedded: bool
+    ) -> Iterator[PermittedRows]:
+        """Give the records that `permits` lets through, decrypted, in columns and in one order (`ORDER_OF_ROWS`).
+
+        However many there are: what does not fit into memory is sorted on the lake's disk, encrypted as it lies here.
+
+        Args:
+            permits: Decide, for their purpose at their instant.
+            categories: Leaves of `terms.CATEGORIES`.
+            until_us: Only what was collected by then.
+            embedded: Whether embeddings are wanted, too.
+
+        Raises:
+            BackendError: A file cannot be read.
+            RefusedError: An account was erased meanwhile.
+        """
+        categories = tuple(categories)
+        self.drain(categories=categories)
+        with self._reader.in_order(
+            permits, categories=categories, until_us=until_us, embedded=embedded, scratch=self._folder
+        ) as rows:
+            yield rows
+
     def reasons(
         self, permits: Permits, *, categories: Iterable[str], source: str | None = None
     ) -> dict[str, dict[Reason | None, int]]:
@@ -350,6 +377,10 @@ class Lake:
             ProofError: A record is not as it was collected, or the ledger does not say what the lake says.
         """
         return batches_of(records, self._index, self._ledger)
+
+    def collection_check(self, rows: PermittedRows) -> CollectionCheck:
+        """Return what shows the same of more rows than fit into memory, which it is given block by block."""
+        return CollectionCheck(self._index, self._ledger, rows.groups, self._folder)
 
     def has_entry(self, records: Sequence[str]) -> bool:
         """Return whether the ledger has an entry about how any of some records, named by id, was collected."""

@@ -9,14 +9,18 @@
   returned, and listed again if one was replaced before that.
 """
 
+import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from volition.consent.gate import (
     EffectivePermits,
@@ -32,13 +36,15 @@ from volition.consent.gate import (
     own,
 )
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
-from volition.consent.references import Pseudonym, person_ref
+from volition.consent.references import ConversationRef, Pseudonym, person_ref
 from volition.errors import BackendError
 from volition.records.commitment import Fact
 from volition.records.lake.columns import RecordColumns
 from volition.records.lake.encryption import RecordCipher
 from volition.records.lake.index import LakeIndex
+from volition.records.lake.permitted import ORDER_OF_ROWS, SEALED, Groups, Meetings, PermittedRows
 from volition.records.lake.records import DERIVED_IN, HEARD_IN, PERSON, HeldRecord, Row, bucket_of, is_derived
+from volition.records.spilled import SpilledSort
 
 
 class Reader:
@@ -72,7 +78,50 @@ class Reader:
                     permits=permits,
                 ):
                     wanted = _only(_underived(batch) if underived else batch, record)
-                    yield from filter(as_heard.permits, self._cipher.decrypt_rows(wanted, party_sets, category))
+                    yield from filter(as_heard.permits_row, self._cipher.decrypt_rows(wanted, party_sets, category))
+
+    @contextmanager
+    def in_order(
+        self, permits: Permits, *, categories: Iterable[str], until_us: int, embedded: bool, scratch: Path
+    ) -> Iterator[PermittedRows]:
+        """Give the records that `permits` lets through, in columns and in one order, however many there are."""
+        groups = Groups()
+        meetings = Meetings(groups)
+        accounts: dict[int, pa.Array] = {}  # names of those of the bucket at hand, by its first group
+        with SpilledSort(SEALED, ORDER_OF_ROWS, scratch) as rows:
+            for category in categories:
+                for bucket in self._index.buckets(category):
+                    for batch, party_sets in self._permitted(
+                        partial(_effective_permits, permits, category, None), category, bucket, None, permits=permits
+                    ):
+                        first = groups.add(category, party_sets)
+                        if first not in accounts:
+                            accounts = {first: pa.array(party_sets.accounts, pa.string())}
+                        owners = accounts[first].take(pa.array(party_sets.account[batch.column("circle").to_numpy()]))
+                        sealed = _sealed(batch, owners, first, until_us=until_us, embedded=embedded)
+                        meetings.add(sealed)
+                        rows.add(sealed)
+            yield PermittedRows(self._opened(permits, rows.sorted(), groups), groups, rows.rows, meetings)
+
+    def _opened(self, permits: Permits, sealed: Iterable[pa.RecordBatch], groups: Groups) -> Iterator[pa.RecordBatch]:
+        """Yield sealed rows decrypted, but for those that were heard in what may not be used."""
+        as_heard = _AsHeard(permits)
+        for batch in sealed:
+            opened = self._cipher.open_columns(batch, groups)
+            names_it = pc.match_substring(opened.column("payload"), f'"{HEARD_IN}"')
+            told = np.flatnonzero(names_it.to_numpy(zero_copy_only=False))
+            refused = []
+            for place in told.tolist():
+                group = groups.of(opened.column("group")[place].as_py())
+                payload = json.loads(opened.column("payload")[place].as_py())
+                at_us = opened.column("collected_us")[place].as_py()
+                conversation = opened.column("conversation")[place].as_py()
+                if not as_heard.permits(group.account, group.people, at_us, conversation, payload):
+                    refused.append(place)
+            if refused:
+                kept = np.delete(np.arange(len(opened)), refused)
+                opened = opened.take(pa.array(kept))
+            yield opened
 
     def count_underived(self, permits: Permits, *, categories: Iterable[str]) -> int:
         """Count the permitted records without an embedding; nothing is decrypted."""
@@ -261,16 +310,44 @@ class _AsHeard:
         self._gate = Gate(permits)
         self._at_us = permits.at_us
 
-    def permits(self, row: Row) -> bool:
-        heard_in = row.payload.get(HEARD_IN)
+    def permits_row(self, row: Row) -> bool:
+        return self.permits(row.account, row.people, row.collected_us, row.conversation, row.payload)
+
+    def permits(
+        self,
+        account: str,
+        people: Sequence[str],
+        collected_us: int,
+        conversation: ConversationRef | None,
+        payload: Mapping[str, Any],
+    ) -> bool:
+        heard_in = payload.get(HEARD_IN)
         if heard_in is None:
             return True
-        people = tuple(person_ref(Pseudonym(one)) for one in row.people)
-        at_us = min(row.collected_us, self._at_us)
+        parties = tuple(person_ref(Pseudonym(one)) for one in people)
+        at_us = min(collected_us, self._at_us)
         return all(
-            self._gate.may(row.account, people, source, at_us, conversation=row.conversation).permitted
+            self._gate.may(account, parties, source, at_us, conversation=conversation).permitted
             for source in ([heard_in] if isinstance(heard_in, str) else heard_in)
         )
+
+
+def _sealed(batch: pa.RecordBatch, accounts: pa.Array, first: int, *, until_us: int, embedded: bool) -> pa.RecordBatch:
+    """Return an engine's batch in the columns in which rows are sorted, without those collected later."""
+    nothing = pa.nulls(len(batch), pa.binary())
+    columns = {
+        "account": accounts,
+        "collected_us": batch.column("collected_us"),
+        "record_id": batch.column("record_id"),
+        "group": pa.array(batch.column("circle").to_numpy().astype(np.int64) + first),
+        "source": batch.column("source"),
+        "payload": batch.column("payload"),
+        "embedding": batch.column("embedding") if embedded and "embedding" in batch.schema.names else nothing,
+    }
+    sealed = pa.record_batch([columns[field.name].cast(field.type) for field in SEALED], schema=SEALED)
+    if pc.max(sealed.column("collected_us")).as_py() > until_us:
+        return sealed.filter(pc.less_equal(sealed.column("collected_us"), until_us))
+    return sealed
 
 
 def _underived(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -11,7 +11,7 @@ Face `IterableDataset`; each package is needed for its own form only.
     rows = workspace.records.rows("train/search")                                       # doctest: +SKIP
     for batch in rows:
         learn_from(batch["payload"])
-    loader = torch.utils.data.DataLoader(rows.to_torch(), batch_size=None, num_workers=2)
+    loader = torch.utils.data.DataLoader(rows.to_torch(), batch_size=32, num_workers=2)
 
 Each module knows only those before it:
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from polars import DataFrame as PolarsFrame
     from torch.utils.data import IterableDataset as TorchDataset
 
-    from volition.records.stream.torch import JudgedLoader, SealedBatch
+    from volition.records.stream.torch import JudgedLoader, SealedBatch, SealedRow
 
 BATCH_ROWS: Final = 1024
 
@@ -163,18 +163,23 @@ class Rows:
         polars = _load("polars")
         return (polars.from_arrow(batch) for batch in self)
 
-    def to_torch(self, *, rank: int | None = None, ranks: int | None = None) -> "TorchDataset[SealedBatch]":
-        """Return a torch `IterableDataset` of batches: column name to list, embeddings as a tensor.
+    def to_torch(
+        self, *, batched: bool = False, rank: int | None = None, ranks: int | None = None
+    ) -> "TorchDataset[SealedRow | SealedBatch]":
+        """Return a torch `IterableDataset` of rows, of which `DataLoader(dataset, batch_size=32)` makes batches.
 
-        Where a training runs in several processes (DDP), each reads its own share. Shares need not have the same number
-        of batches, and a no makes one shorter: step in `torch.distributed.algorithms.join.Join`. Of a frozen set it has
-        a `len`, and `state_dict` and `load_state_dict`, by which a training that was stopped goes on.
+        A batch is like a dictionary: column name to list, embeddings as a tensor. It is judged when it is first looked
+        into, however far the loader and its workers have read ahead; it may then have fewer rows, or none. Workers
+        share the rows among themselves: each opens the workspace anew and reads its part.
 
-        Workers of a `DataLoader` share the rows among themselves: each opens the workspace anew and reads its part.
-        Give the loader `batch_size=None`, since these are batches already. However far the workers read ahead, each
-        batch is judged again in the loop, when it is first looked into: it may then have no rows left.
+        Where a training runs in several processes (DDP), each reads its own share. Of a frozen set each has the same
+        number of rows, whatever is refused meanwhile: what may not be used any more is there, and empty. Of such a set
+        it has a `len`, and `state_dict` and `load_state_dict`, by which a training that was stopped goes on. Rows that
+        are not frozen may be more in one process than in another: step in `torch.distributed.algorithms.join.Join`.
 
         Args:
+            batched: Whether it gives batches of `batch_rows` rows, which is faster; then give the loader
+                `batch_size=None`.
             rank: Which of the processes this is, from 0; by default as `torch.distributed` says, if it was set up.
             ranks: How many processes there are; likewise.
 
@@ -184,9 +189,16 @@ class Rows:
         _load("torch")
         from volition.records.stream.torch import Part, TorchRows, part_of  # noqa: PLC0415 - torch is not for everybody
 
-        part = part_of() if rank is None or ranks is None else Part(rank=rank, ranks=ranks)
-        batches = None if self._size is None else -(-self._size // self._batch_rows)
-        return TorchRows(self._open_batches, self._reopen, self._judge, self._rejudge, part=part, batches=batches)
+        return TorchRows(
+            self._open_batches,
+            self._reopen,
+            self._judge,
+            self._rejudge,
+            part=part_of() if rank is None or ranks is None else Part(rank=rank, ranks=ranks),
+            batch_rows=self._batch_rows,
+            is_batched=batched,
+            size=self._size,
+        )
 
     def to_hugging_face(self) -> "HuggingFaceDataset":
         """Return a Hugging Face `IterableDataset` of rows, each judged when it is handed out.

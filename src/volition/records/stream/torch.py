@@ -1,18 +1,19 @@
-"""Permitted rows for torch: a dataset whose batches are judged again where the training loop reads them.
+"""Permitted rows for torch: a dataset whose rows are judged again where the training loop reads them.
 
-Workers of a `DataLoader` read ahead, so what they hold may be older than a no. A batch therefore comes out of a worker
-sealed, and is judged in the parent process when it is first looked into: it then holds the rows that may be used at
-that moment, perhaps none. A worker itself cannot look into it; what is made of a batch is made in the loop.
+A `DataLoader` reads ahead, in workers or by a batch, so what it holds may be older than a no. Rows therefore come
+sealed, a batch of them comes sealed, and it is judged in the loop's process when it is first looked into: it then holds
+the rows that may be used at that moment, perhaps none. A worker cannot look into it; what is made of a batch is made in
+the loop.
 
 Imported only where torch is.
 """
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Self, TypeVar
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -21,14 +22,17 @@ import pyarrow as pa
 import torch
 from torch import distributed
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data._utils.collate import default_collate_fn_map
 
 from volition.canonical import datetime_to_us
 from volition.errors import InvalidInputError, RefusedError
 from volition.records.lake import EMBEDDING_SIZE
 from volition.records.stream.judge import Judge, RowKey
+from volition.records.stream.mixed import SCHEMA
 
 _OpenBatches = Callable[[int, int], Iterator[pa.RecordBatch]]  # of a share, of so many shares
 _KEY: Final = ("account", "people", "category", "collected_at", "conversation")
+_WORKERS: Final = ("worker", "workers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +59,12 @@ def part_of() -> Part:
     return Part()
 
 
-class TorchRows(IterableDataset["SealedBatch"]):  # type: ignore[misc] # torch may not be installed
-    """Batches of columns: lists by name; "embedding" a float32 tensor (rows, 384), zeros where none is."""
+class TorchRows(IterableDataset["SealedRow"]):  # type: ignore[misc] # torch may not be installed
+    """Sealed rows, or sealed batches of columns: "embedding" a float32 tensor (384,) or (rows, 384), zeros where none.
+
+    Of a frozen set each process of a training gets the same number of them, whatever is refused while it reads: what
+    may not be used any more is there, and empty. So no process waits for another that has come to its end.
+    """
 
     def __init__(  # noqa: PLR0913 - what is read, and which part of it
         self,
@@ -66,7 +74,9 @@ class TorchRows(IterableDataset["SealedBatch"]):  # type: ignore[misc] # torch m
         rejudge: Callable[[], Judge],
         *,
         part: Part,
-        batches: int | None = None,
+        batch_rows: int,
+        is_batched: bool = False,
+        size: int | None = None,
     ) -> None:
         """Stand for batches that are opened when they are wanted.
 
@@ -76,21 +86,25 @@ class TorchRows(IterableDataset["SealedBatch"]):  # type: ignore[misc] # torch m
             judge: Makes what judges in this process.
             rejudge: Does so in a process of its own; it can be pickled.
             part: Which process of a training this is.
-            batches: How many batches all processes have together, where the rows are frozen; none where they are not.
+            batch_rows: How many rows a batch has at most.
+            is_batched: Whether it gives batches, and not rows.
+            size: How many rows all processes have together, where they are frozen; none where they are not.
         """
         super().__init__()
+        self.is_batched = is_batched
         self._part = part
-        self._batches = batches
-        self._read = 0  # batches that were handed out by the newest iteration, with those that were passed over
-        self._skip = 0  # batches to pass over, since an earlier training had them
+        self._size = size
+        self._batch_rows = batch_rows
+        self._read = 0  # what was handed out by the newest iteration, with what was passed over
+        self._resumed: Mapping[str, int] | None = None  # where an earlier training has stopped
         self._open_batches: _OpenBatches | None = open_batches
         self._reopen = reopen
         self._make_judge: Callable[[], Judge] | None = judge
         self._rejudge = rejudge
         self._judge: Judge | None = None
         self._pid = os.getpid()
-        self._token = uuid4().hex
-        _DATASETS[self._token] = self
+        self.token = uuid4().hex  # its name in other processes
+        _DATASETS[self.token] = self
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave behind what cannot go to another process."""
@@ -99,42 +113,78 @@ class TorchRows(IterableDataset["SealedBatch"]):  # type: ignore[misc] # torch m
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Come to another process, which may be a parent of workers itself."""
         self.__dict__.update(state)
-        _DATASETS[self._token] = self
+        _DATASETS[self.token] = self
 
-    def __iter__(self) -> Iterator["SealedBatch"]:
-        """Yield batches: all of them, or this worker's share."""
-        worker, part = get_worker_info(), self._part
-        if worker is not None:  # started by fork or anew, it has no business with its parent's files
-            share, shares = part.rank * worker.num_workers + worker.id, part.ranks * worker.num_workers
-            batches = self._reopen(share, shares)
-        else:
-            batches = ((self._open_batches if self._is_own else None) or self._reopen)(part.rank, part.ranks)
-        self._read, skip = 0, self._skip
-        self._skip = 0
-        for batch in batches:
+    def __iter__(self) -> Iterator["SealedRow | SealedBatch"]:
+        """Yield rows or batches: all of them, or this worker's share.
+
+        Raises:
+            InvalidInputError: It is to go on from a place that another number of workers has come to.
+        """
+        place, resumed = self._place(), self._resumed
+        if resumed is not None and any(resumed[name] != place[name] for name in _WORKERS):
+            raise InvalidInputError(
+                "This place was reached with another number of workers. Load with as many, or anew."
+            )
+        share = place["rank"] + place["ranks"] * place["worker"]
+        shares = place["ranks"] * place["workers"]
+        # A worker, started by fork or anew, has no business with its parent's files.
+        open_batches = self._open_batches if self._is_own and get_worker_info() is None else None
+        self._read, skip, self._resumed = 0, 0 if resumed is None else resumed["read"], None
+        for one in self._sealed((open_batches or self._reopen)(share, shares), self._expected(place)):
             self._read += 1
             if self._read > skip:
-                yield SealedBatch(_to_tensors(batch), self._token)
+                yield one
+
+    def _sealed(self, batches: Iterator[pa.RecordBatch], expected: int) -> Iterator["SealedRow | SealedBatch"]:
+        """Seal what is read, and make up for what was refused."""
+        count = 0
+        for batch in batches:
+            columns = _to_tensors(batch)
+            if self.is_batched:
+                count += 1
+                yield SealedBatch(columns, self)
+            else:
+                count += batch.num_rows
+                for values in zip(*columns.values(), strict=True):
+                    yield SealedRow(dict(zip(columns, values, strict=True)), self)
+        for _ in range(count, expected):
+            yield SealedBatch(None, self) if self.is_batched else SealedRow(None, self)
+
+    def _place(self) -> dict[str, int]:
+        """Return which part of the rows is read here: by which process of a training, and which worker of its."""
+        worker = get_worker_info()
+        own, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        return {"rank": self._part.rank, "ranks": self._part.ranks, "worker": own, "workers": workers}
+
+    def _expected(self, place: Mapping[str, int]) -> int:
+        """Return how many rows or batches a worker hands out: as many in each process of a training."""
+        if self._size is None:
+            return 0
+        rows = math.ceil((math.ceil(self._size / place["ranks"]) - place["worker"]) / place["workers"])
+        return math.ceil(rows / self._batch_rows) if self.is_batched else rows
 
     def __len__(self) -> int:
-        """Return how many batches one process has, as far as all have the same number; some may come to be empty.
+        """Return how many rows, or batches, each process has; some may come to be empty.
+
+        Batches are counted as without workers, of which each cuts its own.
 
         Raises:
             TypeError: Nothing is frozen, so nobody knows.
         """
-        if self._batches is None:
+        if self._size is None:
             raise TypeError("Rows that are not frozen have no length: train from a snapshot, which has one.")
-        return math.ceil(self._batches / self._part.ranks)
+        return self._expected({"ranks": self._part.ranks, "worker": 0, "workers": 1})
 
     def state_dict(self) -> dict[str, int]:
-        """Return how far this process has read, without workers; `load_state_dict` goes on from there.
+        """Return how far this process has read, or this worker where a loader asks it; `load_state_dict` goes on there.
 
         Raises:
             InvalidInputError: Nothing is frozen: what comes next time need not be what came before.
         """
-        if self._batches is None:
+        if self._size is None:
             raise InvalidInputError("Rows that are not frozen have no place to go on from. Train from a snapshot.")
-        return {"read": max(self._read, self._skip), "rank": self._part.rank, "ranks": self._part.ranks}
+        return {"read": self._read if self._resumed is None else self._resumed["read"], **self._place()}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Have the next iteration go on where `state_dict` was taken: what was read is passed over.
@@ -144,7 +194,7 @@ class TorchRows(IterableDataset["SealedBatch"]):  # type: ignore[misc] # torch m
         """
         if (state["rank"], state["ranks"]) != (self._part.rank, self._part.ranks):
             raise InvalidInputError("This place is of another process, or of another number of them. Begin anew.")
-        self._skip = state["read"]
+        self._resumed = dict(state)
 
     @property
     def judge(self) -> Judge:
@@ -162,36 +212,40 @@ class TorchRows(IterableDataset["SealedBatch"]):  # type: ignore[misc] # torch m
 _DATASETS: Final[WeakValueDictionary[str, TorchRows]] = WeakValueDictionary()  # by token, in this process
 
 
-class SealedBatch:
-    """A batch like a dictionary of columns, judged when it is first looked into. It may turn out to have no rows."""
+class _Sealed:
+    """Columns that are judged when they are first looked into."""
 
-    __slots__ = ("_columns", "_is_judged", "_token")
+    __slots__ = ("_columns", "_dataset", "_is_judged")
 
-    def __init__(self, columns: dict[str, Any], token: str) -> None:
-        """Seal columns of a dataset."""
+    def __init__(self, columns: dict[str, Any] | None, dataset: TorchRows | None) -> None:
+        """Seal columns of a dataset; none stand for what was refused already."""
         self._columns = columns
-        self._token = token
+        self._dataset = dataset
         self._is_judged = False
 
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - a list or a tensor
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Come out of a worker, to be judged by the dataset of the process that it comes to."""
+        return _sealed_elsewhere, (type(self), self._columns, None if self._dataset is None else self._dataset.token)
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - a value, a list or a tensor
         """Return a column."""
         return self._opened()[name]
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names of the columns."""
-        return iter(self._opened())
+        return iter(SCHEMA.names)
 
     def __len__(self) -> int:
         """Return how many columns there are."""
-        return len(self._columns)
+        return len(SCHEMA)
 
     def __contains__(self, name: object) -> bool:
         """Say whether there is a column."""
-        return name in self._columns
+        return name in SCHEMA.names
 
     def keys(self) -> Iterable[str]:
         """Return the names of the columns."""
-        return self._opened().keys()
+        return tuple(SCHEMA.names)
 
     def values(self) -> Iterable[Any]:
         """Return the columns."""
@@ -201,30 +255,97 @@ class SealedBatch:
         """Return names and columns."""
         return self._opened().items()
 
-    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - a list or a tensor
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - a value, a list or a tensor
         """Return a column, or something else where there is none."""
         return self._opened().get(name, default)
 
-    def pin_memory(self) -> "SealedBatch":
-        """Pin the tensor for a copy to a GPU, without looking into the batch: a `DataLoader` asks for it early."""
-        self._columns["embedding"] = self._columns["embedding"].pin_memory()
+    def pin_memory(self) -> Self:
+        """Pin the tensor for a copy to a GPU, without looking inside: a `DataLoader` asks for it early."""
+        if self._columns is not None:
+            self._columns = {**self._columns, "embedding": self._columns["embedding"].pin_memory()}
         return self
 
     def _opened(self) -> dict[str, Any]:
+        raise NotImplementedError  # pragma: no cover
+
+    def _judge(self) -> Judge:
+        """Return what judges in this process.
+
+        Raises:
+            RefusedError: This is a worker, or the dataset is of another process.
+        """
+        if get_worker_info() is not None:
+            raise RefusedError(
+                "A worker reads ahead, and what it made of rows could outlive a no. Look into rows and batches in the "
+                "loop: leave out `collate_fn`, or set `num_workers=0`."
+            )
+        if self._dataset is None:
+            raise RefusedError("This process cannot judge rows: their dataset is not here. Use them where that is.")
+        return self._dataset.judge
+
+
+_Kind = TypeVar("_Kind", bound=_Sealed)
+
+
+def _sealed_elsewhere(kind: type[_Kind], columns: dict[str, Any] | None, token: str | None) -> _Kind:
+    return kind(columns, None if token is None else _DATASETS.get(token))
+
+
+class SealedBatch(_Sealed):
+    """A batch like a dictionary of columns, judged when it is first looked into. It may turn out to have no rows."""
+
+    __slots__ = ()
+
+    def _opened(self) -> dict[str, Any]:
+        columns = _no_rows() if self._columns is None else self._columns
         if not self._is_judged:
-            if get_worker_info() is not None:
-                raise RefusedError(
-                    "A worker reads ahead, and what it made of rows could outlive a no. Read the batch in the loop: "
-                    "leave out `collate_fn`, and keep `batch_size=None`."
-                )
-            dataset = _DATASETS.get(self._token)
-            if dataset is None:
-                raise RefusedError(
-                    "This process cannot judge the batch: its dataset is not here. Use it where that is."
-                )
-            self._columns = keep(self._columns, dataset.judge)
+            columns = keep(columns, self._judge())
+            self._columns, self._is_judged = columns, True
+        return columns
+
+
+class SealedRow(_Sealed):
+    """A row like a dictionary, judged when it is first looked into. It is false where it may not be used any more.
+
+    A `DataLoader` with a `batch_size` makes a `SealedBatch` of some, without looking into them.
+    """
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        """Say whether it may be used."""
+        if not self._is_judged and self._columns is not None:
+            found = keep({name: [value] for name, value in self._columns.items()}, self._judge())
+            self._columns = self._columns if found["record_id"] else None
             self._is_judged = True
+        return self._columns is not None
+
+    def _opened(self) -> dict[str, Any]:
+        if not self or self._columns is None:
+            raise RefusedError("This row may not be used any more. Pass over it: `[row for row in rows if row]`.")
         return self._columns
+
+    @staticmethod
+    def together(rows: "Sequence[SealedRow]", *, collate_fn_map: Any = None) -> SealedBatch:  # noqa: ANN401, ARG004 - torch's
+        """Make a batch of rows, sealed as they are: `default_collate` calls it.
+
+        Raises:
+            InvalidInputError: The rows are of several datasets, which several judges would have to judge.
+        """
+        # What each would take along to another process: nobody but a sealed one itself has its columns otherwise.
+        taken = [row.__reduce__()[1] for row in rows]
+        tokens = {token for _, _, token in taken}
+        if len(tokens) > 1:
+            msg = "Rows of several streams do not go into one batch. Read each by a loader of its own."
+            raise InvalidInputError(msg)
+        found = [columns for _, columns, _ in taken if columns is not None]
+        columns = {name: [one[name] for one in found] for name in SCHEMA.names} if found else None
+        if columns is not None:
+            columns["embedding"] = torch.stack(columns["embedding"])
+        return _sealed_elsewhere(SealedBatch, columns, tokens.pop())
+
+
+default_collate_fn_map[SealedRow] = SealedRow.together  # as the documentation of `default_collate` says
 
 
 def keep(columns: dict[str, Any], judge: Judge) -> dict[str, Any]:
@@ -267,14 +388,11 @@ class JudgedLoader:
         """
         begin = partial(_begin_worker, options.pop("worker_init_fn", None))
         rows = options.get("batch_size")
-        self._columns = rows is not None and "collate_fn" not in options
+        if rows is not None and isinstance(dataset, TorchRows) and dataset.is_batched:
+            raise InvalidInputError("These are batches already: leave out `batch_size`, or `batched`.")
+        self._columns = rows is not None and "collate_fn" not in options and not isinstance(dataset, TorchRows)
         if self._columns:
             options["collate_fn"] = list  # rows as they are: what is made of them is made in the loop
-        if self._columns and isinstance(dataset, TorchRows):
-            raise InvalidInputError(
-                f"These are batches already: ask for `batch_rows={rows}` where the rows come from, and leave out "
-                "`batch_size`."
-            )
         self._loader = DataLoader(dataset, **{"batch_size": None, **options, "worker_init_fn": begin})
         self._judge = judge
 
@@ -289,6 +407,8 @@ class JudgedLoader:
         if isinstance(batch, SealedBatch):
             columns = dict(batch.items())
             return columns if columns["record_id"] else None
+        if isinstance(batch, SealedRow):
+            return dict(batch.items()) if batch else None
         if isinstance(batch, list):
             kept = [row for row in batch if self._judged(row)]
             return {name: [row[name] for row in kept] for name in kept[0]} if kept and self._columns else kept
@@ -310,8 +430,13 @@ def _begin_worker(begin: Callable[[int], None] | None, worker: int) -> None:
 
 
 def _to_tensors(batch: pa.RecordBatch) -> dict[str, Any]:
+    if not batch.num_rows:
+        return _no_rows()
     columns: dict[str, Any] = batch.to_pydict()
     nothing = np.zeros(EMBEDDING_SIZE, np.float32)
     vectors = [nothing if vector is None else np.asarray(vector, np.float32) for vector in columns["embedding"]]
-    stacked = np.stack(vectors) if vectors else np.zeros((0, EMBEDDING_SIZE), np.float32)
-    return {**columns, "embedding": torch.from_numpy(stacked)}
+    return {**columns, "embedding": torch.from_numpy(np.stack(vectors))}
+
+
+def _no_rows() -> dict[str, Any]:
+    return {**{name: [] for name in SCHEMA.names}, "embedding": torch.zeros((0, EMBEDDING_SIZE))}

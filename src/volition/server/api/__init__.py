@@ -5,6 +5,8 @@ Each module knows only those before it:
 webhooks      outgoing webhooks
 schemas       the JSON
 summary_schemas  that of written summaries
+import_schemas  that of imports
+german        built-in purposes and kinds of data in German
 idempotency   writes that may be sent again
 security      which scope and roles a route requires
 arrow         Arrow streams from outside, looked at before they are opened

@@ -5,18 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from volition.consent.claims import ClaimMapping
+from volition.server.api.import_schemas import ClaimsIn, ImportOut, import_out
 from volition.server.api.ledger import entry_out
-from volition.server.api.schemas import (
-    ClaimsIn,
-    Cursor,
-    DecisionIn,
-    EntryOut,
-    ImportOut,
-    Limit,
-    Listing,
-    SetAsideOut,
-    paged,
-)
+from volition.server.api.schemas import Cursor, DecisionIn, EntryOut, Limit, Listing, paged
 from volition.server.api.security import LanesDep, WorkspaceDep, check_speaks_for, requires
 from volition.server.auth import PEOPLE, Principal, Role, Scope, check_guest
 from volition.server.entry_readers import entry_reader
@@ -61,14 +52,7 @@ async def import_decisions(
 
     def imported(workspace: Workspace) -> ImportOut:
         rows = [one.model_dump(exclude_none=True) for one in body.decisions]
-        report = workspace.consent.import_(rows, ClaimMapping.plain(body.source), dry_run=body.dry_run)
-        return ImportOut(
-            dry_run=report.dry_run,
-            new=report.new,
-            known=report.known,
-            set_aside=report.set_aside,
-            rows=[SetAsideOut(line=one.line, why=one.why) for one in report.rows],
-        )
+        return import_out(workspace.consent.import_(rows, ClaimMapping.plain(body.source), dry_run=body.dry_run))
 
     return await lanes.decide(imported)
 

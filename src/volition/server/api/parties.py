@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from volition.consent.parties import Person
+from volition.server.api.import_schemas import AccountsIn, ImportOut, PeopleIn, import_out
 from volition.server.api.schemas import AccountIn, AccountOut, Cursor, Limit, Listing, PersonIn, PersonOut, paged
-from volition.server.api.security import WorkspaceDep, requires
+from volition.server.api.security import LanesDep, WorkspaceDep, requires
 from volition.server.auth import STAFF, Principal, Role, Scope
 from volition.server.reading import NOBODY, note_list
 from volition.workspace import Workspace
@@ -34,6 +35,19 @@ def add_account(
     """Add an account."""
     added = workspace.people.add_account(body.account, body.name, region=body.region)
     return AccountOut(account=added.id, name=added.name, terms=None)
+
+
+@routes.post("/accounts:batch", tags=["parties"])
+async def import_accounts(
+    _: Annotated[Principal, requires(Scope.ADMIN, Role.OPERATOR)], lanes: LanesDep, body: AccountsIn
+) -> ImportOut:
+    """Add accounts, many at once; the same ones again change nothing. One that is there as another is set aside."""
+
+    def imported(workspace: Workspace) -> ImportOut:
+        rows = [one.model_dump(exclude_none=True) for one in body.accounts]
+        return import_out(workspace.people.import_accounts(rows, {"id": "account"}, dry_run=body.dry_run))
+
+    return await lanes.decide(imported)
 
 
 @routes.get("/people", tags=["parties"])
@@ -66,6 +80,19 @@ def add_person(
         region=body.region,
     )
     return _person(added)
+
+
+@routes.post("/people:batch", tags=["parties"])
+async def import_people(
+    _: Annotated[Principal, requires(Scope.ADMIN, Role.OPERATOR)], lanes: LanesDep, body: PeopleIn
+) -> ImportOut:
+    """Add people, many at once; the same ones again change nothing. One who is there as another is set aside."""
+
+    def imported(workspace: Workspace) -> ImportOut:
+        rows = [one.model_dump(exclude_none=True) for one in body.people]
+        return import_out(workspace.people.import_people(rows, {"id": "person"}, dry_run=body.dry_run))
+
+    return await lanes.decide(imported)
 
 
 def _bound(workspace: Workspace, account: str) -> str | None:

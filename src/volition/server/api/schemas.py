@@ -86,45 +86,6 @@ class PersonOut(BaseModel):
     pseudonym: str | None
 
 
-class ClaimIn(Schema):
-    """An answer that was given elsewhere."""
-
-    party: str = Field(max_length=320, description='"account:ID", "person:ID", or a name that they go by in `account`.')
-    account: Id | None = Field(default=None, description="The account in which the party goes by that name.")
-    answer: Literal["yes", "no"]
-    data: Annotated[list[str], Field(min_length=1, max_length=20)]
-    purpose: Annotated[list[str], Field(min_length=1, max_length=20)]
-    said: str = Field(max_length=64, description="When it was given: an instant with a time zone, not in the future.")
-    until: str | None = Field(default=None, max_length=64, description="When a yes ends (not included).")
-    wording: str | None = Field(default=None, max_length=65_536, description="The text shown; its digest is kept.")
-    id: str | None = Field(default=None, max_length=500, description="What the source calls it; imported once.")
-
-
-class ClaimsIn(Schema):
-    """Answers that were given elsewhere."""
-
-    source: str = Field(description="Where they were given, as the ledger is to name it.")
-    dry_run: bool = Field(default=False, description="Say what it would do, and do nothing.")
-    decisions: list[ClaimIn] = Field(min_length=1, max_length=5000)
-
-
-class SetAsideOut(BaseModel):
-    """An answer that was not taken."""
-
-    line: int = Field(description="Its place in the list, counted from 1.")
-    why: str
-
-
-class ImportOut(BaseModel):
-    """What an import did."""
-
-    dry_run: bool
-    new: int = Field(description="How many answers were recorded.")
-    known: int = Field(description="How many were there already, word for word.")
-    set_aside: int = Field(description="How many were not taken.")
-    rows: list[SetAsideOut]
-
-
 class DecisionIn(Schema):
     """A yes or a no of a party, "account:ID" or "person:ID"."""
 
@@ -198,6 +159,25 @@ class SettingOut(BaseModel):
     lines: list[SettingLine]
 
 
+class PurposeWords(BaseModel):
+    """What a purpose is called, what happens with a yes, and what is no longer done with a no."""
+
+    title: str
+    does: str
+    without: str
+
+
+class SettingWords(BaseModel):
+    """How the purposes and kinds of data of the switches are called, by name, in the language that was asked for.
+
+    Of what terms declare, the words are those of the terms.
+    """
+
+    language: Literal["en", "de"]
+    purposes: dict[str, PurposeWords]
+    categories: dict[str, str]
+
+
 class SettingsOut(BaseModel):
     """Every switch of a party; `can_refuse_all` says whether one no to everything is on offer."""
 
@@ -209,6 +189,7 @@ class SettingsOut(BaseModel):
     erased: bool
     can_refuse_all: bool
     settings: list[SettingOut]
+    words: SettingWords
 
 
 class SettingSaid(BaseModel):

@@ -2,20 +2,24 @@
 
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
 
 from volition.canonical import us_to_text
 from volition.consent.choices import Choice, ChoiceLine, Choices
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import Permit, Refusal, Say
+from volition.consent.terms.vocabulary import Vocabulary
 from volition.errors import InvalidInputError, RefusedError
+from volition.server.api.german import CATEGORIES_DE, PURPOSES_DE
 from volition.server.api.schemas import (
     Id,
+    PurposeWords,
     SettingIn,
     SettingLine,
     SettingOut,
     SettingSaid,
     SettingsOut,
+    SettingWords,
     TurnedOff,
 )
 from volition.server.api.security import LanesDep, WorkspaceDep, check_speaks_for, requires
@@ -24,6 +28,8 @@ from volition.server.reading import note_reading
 from volition.workspace import Workspace
 
 routes = APIRouter(prefix="/v1", tags=["settings"])
+
+AcceptLanguage = Annotated[str, Header(max_length=1000, description="In which language `words` are: en, de.")]
 
 _SAYS: Final[dict[Say, Literal["none", "may-refuse", "asked"]]] = {
     Say.NONE: "none",
@@ -38,11 +44,12 @@ def show_settings(
     workspace: WorkspaceDep,
     party: Annotated[Id | None, Query(description="By default the caller, the person first.")] = None,
     account: Annotated[Id | None, Query(description="Whose terms count; by default the party's.")] = None,
+    accept_language: AcceptLanguage = "",
 ) -> SettingsOut:
     """Return every switch of a party: its answer, what is allowed for it, and what a no would turn off."""
     whose, at = _party(who, party), account
     _note(workspace, who, whose)
-    return _settings(workspace, whose, _account(who, workspace, whose, at))
+    return _settings(workspace, whose, _account(who, workspace, whose, at), accept_language)
 
 
 @routes.post("/settings", status_code=201)
@@ -50,6 +57,7 @@ async def answer_setting(
     who: Annotated[Principal, requires(Scope.DECIDE, *PEOPLE, Role.ADMINISTRATOR, Role.OPERATOR)],
     lanes: LanesDep,
     body: SettingIn,
+    accept_language: AcceptLanguage = "",
 ) -> SettingSaid:
     """Answer a switch with yes or no, or everything with no. When this returns, a no is in force everywhere."""
     if body.switch is None and (body.answer != "no" or body.covers is not None or body.until is not None):
@@ -72,7 +80,7 @@ async def answer_setting(
                 until=body.until,
                 via="api",
             )
-        return SettingSaid(entry=entry.seq, after=_settings(workspace, party, account))
+        return SettingSaid(entry=entry.seq, after=_settings(workspace, party, account, accept_language))
 
     return await lanes.decide(said)
 
@@ -106,7 +114,7 @@ def _account(who: Principal, workspace: Workspace, party: str, account: str | No
     return chosen
 
 
-def _settings(workspace: Workspace, party: str, account: str) -> SettingsOut:
+def _settings(workspace: Workspace, party: str, account: str, languages: str) -> SettingsOut:
     found: Choices = workspace.consent.choices(party, account=account)
     due_days = workspace.due_days
     return SettingsOut(
@@ -118,6 +126,30 @@ def _settings(workspace: Workspace, party: str, account: str) -> SettingsOut:
         erased=found.erased,
         can_refuse_all=sum(choice.has_say for choice in found.choices) > 1,
         settings=[_setting(choice, due_days) for choice in found.choices],
+        words=_words(workspace.terms.vocabulary, found, _language(languages)),
+    )
+
+
+def _language(languages: str) -> Literal["en", "de"]:
+    """Return the first language of an Accept-Language that there are words in; English where there is none."""
+    asked = (one.partition(";")[0].strip().lower().partition("-")[0] for one in languages.split(","))
+    return "de" if next((one for one in asked if one in {"en", "de"}), "en") == "de" else "en"
+
+
+def _words(vocabulary: Vocabulary, found: Choices, language: Literal["en", "de"]) -> SettingWords:
+    lines = [line for choice in found.choices for line in choice.lines]
+    purposes, categories = sorted({line.purpose for line in lines}), sorted({line.category for line in lines})
+    own, data = (PURPOSES_DE, CATEGORIES_DE) if language == "de" else ({}, {})
+
+    def words_of(name: str) -> PurposeWords:
+        one = vocabulary.purpose(name)
+        title, does, without = own.get(name, (one.title, one.does, one.without))
+        return PurposeWords(title=title, does=does, without=without)
+
+    return SettingWords(
+        language=language,
+        purposes={name: words_of(name) for name in purposes},
+        categories={name: data.get(name) or vocabulary.category(name).words for name in categories},
     )
 
 

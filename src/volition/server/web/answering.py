@@ -14,6 +14,7 @@ from volition.errors import InvalidInputError
 from volition.server.notices.reminders import DAY_US
 from volition.server.web import labels as words
 from volition.server.web.page import Notice, Redirect, Undo, Visit
+from volition.workspace import Workspace
 
 _HEARD: Final = (Say.ASKED, Say.MAY_REFUSE)
 
@@ -29,6 +30,16 @@ def spoken(lines: Iterable[ChoiceLine]) -> str:
     return "; ".join(
         f"{words.categories(categories)} for {words.purposes(purposes)}" for categories, purposes in alike.items()
     )
+
+
+def given_elsewhere(workspace: Workspace, party: str) -> str:
+    """Say that answers of a party ("account:ID", "person:ID") were imported, to follow a sentence; empty for none."""
+    decisions = workspace.history().party(workspace.party(party)).decisions
+    imported = sum(one.claimed_us is not None for one in decisions)
+    if not imported:
+        return ""
+    were, each = ("was", "it counts") if imported == 1 else ("were", "each counts")
+    return f" {words.count(imported, 'answer')} {were} given elsewhere and imported: {each} from when its source says."
 
 
 def named(choice: Choice, lines: Sequence[ChoiceLine]) -> str:

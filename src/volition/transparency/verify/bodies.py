@@ -264,6 +264,16 @@ def _erasure(body: Body) -> None:
     _others(body)
 
 
+def _removal(body: Body) -> None:
+    _texts(body, "table")
+    forms.from_hex(body["of"], "Its digest")
+    _lists(body, "parties")
+    for one in body["parties"]:
+        _party(one, "parties")
+    forms.count(body["rows"], "Its number of rows")
+    forms.count(body["left"], "Its number of files")
+
+
 def _identity(body: Body) -> None:
     _word(body, "act", _ACTS)
     _people(body["people"], "people")
@@ -296,6 +306,7 @@ _FORMS: Final[Mapping[str, Callable[[Body], None]]] = {
     "sharing": _sharing,
     "exclusion": _exclusion,
     "erasure": _erasure,
+    "removal": _removal,
     "identity": _identity,
     "notice": _notice,
     "collect": _collect,

@@ -32,11 +32,12 @@ from volition.records.commitment import (
     person_token,
     read_stored,
 )
+from volition.records.numbered import number_alike
 from volition.transparency.verify import forms
 from volition.transparency.verify.checks import Verified, check_claim
 from volition.transparency.verify.log import read_entry
 from volition.transparency.verify.pages import check_pages
-from volition.transparency.verify.rows import Coded, RowBatch, RowFile, Source, number_alike
+from volition.transparency.verify.rows import Coded, RowBatch, RowFile, Source
 
 COLLECTED_FORMAT: Final = "volition/collected-proof/1"
 

@@ -17,15 +17,9 @@ from numpy.typing import NDArray
 
 from volition.consent.gate import PartySets, Record
 from volition.consent.references import ConversationRef, PartyRef, Pseudonym, person_ref
+from volition.records.numbered import lists_as_bytes, lists_from_bytes, number_alike
 from volition.records.snapshot import Key
-from volition.transparency.verify.rows import (
-    RowBatch,
-    RowFile,
-    Source,
-    lists_as_bytes,
-    lists_from_bytes,
-    number_alike,
-)
+from volition.transparency.verify.rows import RowBatch, RowFile, Source
 
 _COLUMNS = ("account", "people", "category", "conversation")
 

@@ -4,7 +4,7 @@ Nothing is made of Python for each row, so reading ten million takes seconds, an
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from volition.errors import ProofError
 from volition.records.commitment import in_hand
+from volition.records.numbered import lists_as_bytes, lists_from_bytes
 from volition.records.snapshot import KEYS_SCHEMA
 from volition.transparency.verify.pages import check_pages
 
@@ -25,7 +26,6 @@ Source = bytes | BinaryIO
 _AT_A_TIME: Final = 65_536
 _PERSON: Final = re.compile(r"[0-9a-f]{32}|unknown")
 _BUFFER_BYTES: Final = 1 << 20
-_INT: Final = 4  # bytes of an int32
 _CODED: Final = frozenset({"account", "category", "conversation", "people.list.element", "people.list.item"})
 """Columns, as Parquet names them, whose texts come again and again."""
 
@@ -182,30 +182,3 @@ def _crowd(people: Any) -> Crowd:  # noqa: ANN401 - an Arrow array of lists of t
     written = pc.dictionary_encode(lists_as_bytes(found.codes, offsets - offsets[0]))
     lists, members = lists_from_bytes(written.dictionary)
     return Crowd(codes=written.indices.to_numpy(), names=names, offsets=lists, members=members)
-
-
-def number_alike(columns: Sequence[NDArray[np.int32]]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Number rows, which are one where all columns are the same; return each row's, and each one's first row."""
-    rows = len(columns[0])
-    together = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(_INT * len(columns)), rows, [None, pa.py_buffer(np.stack(columns, axis=1).astype(np.int32))]
-    )
-    numbers: NDArray[np.int32] = pc.dictionary_encode(together).indices.to_numpy()
-    firsts = np.empty(int(numbers.max(initial=-1)) + 1, np.int64)
-    firsts[numbers[::-1]] = np.arange(rows)[::-1]  # of what is written to one place the last stays: the first row
-    return numbers, firsts
-
-
-def lists_as_bytes(members: NDArray[np.int32], offsets: NDArray[Any]) -> pa.Array:
-    """Return lists of numbers as bytes, which are the same where the lists are; `lists_from_bytes` reads them back."""
-    starts = pa.py_buffer(offsets.astype(np.int64) * _INT)
-    data = pa.py_buffer(np.ascontiguousarray(members))
-    return pa.Array.from_buffers(pa.large_binary(), len(offsets) - 1, [None, starts, data])
-
-
-def lists_from_bytes(written: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return where each list starts, and where the last one ends; and the numbers, list after list."""
-    _, starts, data = written.buffers()
-    offsets = np.frombuffer(starts, np.int64)[written.offset : written.offset + len(written) + 1] // _INT
-    members = np.frombuffer(data, np.int32) if data is not None else np.empty(0, np.int32)
-    return offsets - offsets[0], members[offsets[0] : offsets[-1]]

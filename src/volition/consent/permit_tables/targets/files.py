@@ -50,9 +50,9 @@ class ParquetFolder:
         with _replaced(self._folder / STATE / "state.parquet") as aside:
             pq.write_table(state.to_arrow(), aside, compression="none", use_dictionary=False, write_statistics=False)
         oldest_s = time.time() - _KEPT_S
-        for path in (self._folder / TABLE).glob("*.parquet"):
+        for path in (self._folder / TABLE).glob("*.parquet*"):  # what a killed writer left aside goes as well
             with suppress(OSError):
-                if path.stem != state.generation and path.stat().st_mtime < oldest_s:
+                if path.name != f"{state.generation}.parquet" and path.stat().st_mtime < oldest_s:
                     path.unlink()
 
     def close(self) -> None:
@@ -129,7 +129,7 @@ def _is_ours(path: Path) -> bool:
 @contextmanager
 def _replaced(path: Path) -> Iterator[Path]:
     """Give the block a place aside, and put what it wrote there in a file's place, whole."""
-    aside = path.with_name(path.name + PART)
+    aside = path.with_name(f".{path.name}{PART}")  # hidden: who reads a folder of Parquet files passes such names over
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside.unlink(missing_ok=True)  # one that was killed left it

@@ -16,11 +16,13 @@ Each module knows only those before it:
 
 sentences    a meeting cut into sentences; what a quote is
 features     what the regression sees, in whole numbers
-regression   exact sums, added, subtracted, solved
-shown        a quote without stumbles, and the line before it
 languages    phrases by which people settle, hand out and ask
 due          when something is due, as a day
-spotting     cues of decisions and tasks, and what they weigh
+weights      what each cue of a decision or a task weighs
+spotting     cues of decisions and tasks
+taught       what corrected summaries teach about them
+regression   exact sums, added, subtracted, solved
+shown        a quote without stumbles, and the line before it
 minutes      decisions, tasks, open questions
 topics       the topics of a meeting
 summary      the quotes of one meeting

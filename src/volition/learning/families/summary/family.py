@@ -18,6 +18,7 @@ from volition.learning.families.summary.sentences import (
     meetings_of,
 )
 from volition.learning.families.summary.summary import quote_moments, rouge_1
+from volition.learning.families.summary.taught import IDENTITY
 from volition.progress import Progress
 from volition.records.lake import Row
 
@@ -73,10 +74,9 @@ class SummaryFamily:
         """
         was, now = learnable_meetings(before), learnable_meetings(after)
         sums = Sums.from_model(model)
-        if (
-            model.settings["format"] != FORMAT
-            or sums.fingerprint != sum(meeting.fingerprint() for meeting in was.values()) % Sums.MODULUS
-        ):
+        if (model.settings["format"], model.settings.get("cues")) != (FORMAT, IDENTITY) or sums.fingerprint != sum(
+            meeting.fingerprint() for meeting in was.values()
+        ) % Sums.MODULUS:
             return self.fit(after, parts=parts, progress=progress)
         prints = {key: meeting.fingerprint() for key, meeting in now.items()}
         changed = [

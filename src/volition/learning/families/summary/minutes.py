@@ -6,7 +6,7 @@ did not take or were not given by name, and no date is given that was not said. 
 meeting in another language nothing is found, and `language` says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, tzinfo
 from typing import Final
@@ -17,15 +17,14 @@ from volition.learning.families.summary.languages.phrases import Phrases
 from volition.learning.families.summary.sentences import Moment, in_turn
 from volition.learning.families.summary.shown import before_of, hangs
 from volition.learning.families.summary.spotting import (
-    DECISION,
     LANGUAGES,
-    TASK,
     Line,
     Seen,
-    is_spotted,
     language_of,
+    score,
     see,
 )
+from volition.learning.families.summary.taught import AS_SHIPPED, DECISIONS, TASKS, Taught
 from volition.records.lake import Row
 
 LOOKED_IN: Final = tuple(phrases.name for phrases in LANGUAGES)
@@ -67,20 +66,23 @@ class Minutes:
         actions: Who does what.
         questions: What was left open.
         language: The English name of the language that was read; none if it is none of `LOOKED_IN`.
+        taught: Why corrected summaries did not help to find them; none where they did, or there is no model.
     """
 
     decisions: tuple[Moment, ...]
     actions: tuple[Action, ...]
     questions: tuple[Moment, ...]
     language: str | None = None
+    taught: str | None = None
 
 
-def take_minutes(rows: Sequence[Row], *, zone: tzinfo = UTC) -> Minutes:
+def take_minutes(rows: Sequence[Row], *, zone: tzinfo = UTC, taught: Taught = AS_SHIPPED) -> Minutes:
     """Find the decisions, the tasks and the open questions of one meeting.
 
     Args:
         rows: The meeting's rows that the gate let through; all but segments are passed over.
         zone: The time zone of whoever reads them: "this afternoon" is the day that it was there.
+        taught: What corrected summaries taught (see `taught.taught_by`).
 
     Returns:
         Quotes, each from one line.
@@ -95,14 +97,18 @@ def take_minutes(rows: Sequence[Row], *, zone: tzinfo = UTC) -> Minutes:
     questions: list[Moment] = []
     sentences = list(see(lines, phrases))
     for place, seen in enumerate(sentences):
-        if _is_decision(seen):
+        if _is_decision(seen, taught.weights):
             decisions.setdefault(seen.line, _told(segments, sentences, place))
         elif _is_open(lines, seen, phrases):
             questions.append(_moment(segments, seen.line, seen.start, seen.end))
-        if (action := _action(segments, lines, seen, phrases, zone)) is not None:
-            actions.append(action)
+        if _is_task(seen, taught.weights[TASKS]):
+            actions.append(_action(segments, lines, seen, phrases, zone))
     return Minutes(
-        decisions=tuple(decisions.values()), actions=tuple(actions), questions=tuple(questions), language=phrases.name
+        decisions=tuple(decisions.values()),
+        actions=tuple(actions),
+        questions=tuple(questions),
+        language=phrases.name,
+        taught=taught.note,
     )
 
 
@@ -131,14 +137,16 @@ def _told(segments: Sequence[Row], sentences: Sequence[Seen], place: int) -> Mom
     return _moment(segments, seen.line, beside[0].start, seen.end)
 
 
-def _is_decision(seen: Seen) -> bool:
+def _is_decision(seen: Seen, weights: Mapping[str, Mapping[str, int]]) -> bool:
     if "question" in seen.cues:
         return False
     if "settled outright" in seen.cues and not any(name in seen.cues for name in _NOT_YET):
         return True
     smooth = seen.cues.get("rough", 0.0) < _ROUGH and "stumbles" not in seen.cues
     outright = "chosen" in seen.cues and smooth and not any(name in seen.cues for name in (*_UNSETTLED, "short"))
-    return outright or is_spotted(DECISION, seen.cues)
+    if outright or "put off" in seen.cues:
+        return outright
+    return score(weights[DECISIONS], seen.cues) > max(0.0, score(weights[TASKS], seen.cues))
 
 
 def _is_open(lines: Sequence[Line], seen: Seen, phrases: Phrases) -> bool:
@@ -157,18 +165,11 @@ def _is_open(lines: Sequence[Line], seen: Seen, phrases: Phrases) -> bool:
     return any(phrases.no_answer.search(reply.text.replace("\u2019", "'")) for reply in replies[:1])
 
 
-def _action(
-    segments: Sequence[Row], lines: Sequence[Line], seen: Seen, phrases: Phrases, zone: tzinfo
-) -> Action | None:
+def _action(segments: Sequence[Row], lines: Sequence[Line], seen: Seen, phrases: Phrases, zone: tzinfo) -> Action:
     cues, line, row = seen.cues, lines[seen.line], segments[seen.line]
     quote = line.text[seen.start : seen.end].replace("\u2019", "'")  # as long as before: places in it stay places
     due = due_in(quote, us_to_datetime(row.collected_us).astimezone(zone).date())
-    promised = "own promise" in cues or "own present" in cues or ("own offer" in cues and "taken" not in cues)
-    asked = "question" in cues and not seen.is_outright and "you do" not in cues
-    if asked or "conditional" in cues or (not promised and "refused" in cues):
-        return None
-    if not _is_task(seen, due=due is not None):
-        return None
+    promised = _is_promised(seen)
     who = line.speaker if promised else seen.given_to
     if who is None and "taken" in cues and ("you do" in cues or "told to" in cues):
         who = next((other.speaker for other in lines[seen.line + 1 :] if other.speaker != line.speaker), None)
@@ -187,11 +188,20 @@ def _action(
     )
 
 
-def _is_task(seen: Seen, *, due: bool) -> bool:
+def _is_promised(seen: Seen) -> bool:
     cues = seen.cues
+    own = ("own promise", "own present", "own will", "own going")
+    return any(name in cues for name in own) or ("own offer" in cues and "taken" not in cues)
+
+
+def _is_task(seen: Seen, weights: Mapping[str, int]) -> bool:
+    cues = seen.cues
+    asked = "question" in cues and not seen.is_outright and "you do" not in cues
+    if asked or "conditional" in cues or "declines" in cues or (not _is_promised(seen) and "refused" in cues):
+        return False
     if "action item" in cues:
         return True
     firm = not any(name in cues for name in ("hedged", "denied", "past"))
-    if firm and (seen.is_outright or (due and ("we need somebody" in cues or "own promise" in cues))):
+    if firm and (seen.is_outright or ("due" in cues and ("we need somebody" in cues or "own promise" in cues))):
         return True
-    return is_spotted(TASK, cues)
+    return score(weights, cues) > 0

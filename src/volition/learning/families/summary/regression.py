@@ -12,12 +12,14 @@ from volition.learning.families.family import Parts, part_name
 from volition.learning.families.model import Array, Model
 from volition.learning.families.summary.features import FULL, HAND, ONE, Floats, Ints, Reading, label_of, read_meeting
 from volition.learning.families.summary.sentences import Meeting
+from volition.learning.families.summary.taught import AS_SHIPPED, IDENTITY, Taught, products_of, taught_by
 
 NAME: Final = "summary"
 """The family's."""
 
-FORMAT: Final = 2
-"""Of the sums. In format 1, writing without blanks was one sentence: such a model is fitted anew where it forgets."""
+FORMAT: Final = 3
+"""Of the sums. In format 1, writing without blanks was one sentence; up to format 2, nothing was learnt of decisions
+and tasks. A model of an older format works, and is fitted anew where it forgets."""
 
 LEARN_WORDS: Final = 4
 """Words of the shortest sentence that teaches something."""
@@ -30,6 +32,8 @@ _RIDGE_UNITS: Final = 10_000.0  # with fewer sentences to learn from, more ridge
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
     """Sums of products over sentences, of columns (features, label, 1): shape (columns, columns), int64, by form.
+
+    What meetings teach about decisions and tasks is kept beside the forms, under its kind (see `taught`).
 
     Attributes:
         fingerprint: Sum of the meetings' fingerprints, modulo 2^64: which meetings these sums are of.
@@ -58,13 +62,13 @@ class Sums:
             ones = np.full(len(label), float(ONE))
             table = np.column_stack([read.features(form), label, ones])[learn]
             products[form] = (table.T @ table).astype(np.int64)  # exact: whole numbers below 2^53
-        return cls(products=products, fingerprint=meeting.fingerprint(), meetings=1)
+        return cls(products={**products, **dict(products_of(meeting))}, fingerprint=meeting.fingerprint(), meetings=1)
 
     @classmethod
     def of_several(cls, meetings: Sequence[Meeting], parts: Parts) -> "Sums":
         """Return the sums of some meetings, kept or read now."""
         prints = [meeting.fingerprint() for meeting in meetings]
-        name = part_name(NAME, bytes([FORMAT]), *(one.to_bytes(8) for one in prints))
+        name = part_name(NAME, bytes([FORMAT]), IDENTITY.encode(), *(one.to_bytes(8) for one in prints))
         kept = parts.get(name)
         if kept is not None:
             return cls(products=dict(kept), fingerprint=sum(prints) % cls.MODULUS, meetings=len(meetings))
@@ -99,7 +103,12 @@ class Sums:
             raise InvalidInputError(
                 "nothing to learn from: no meeting has both segments and an edited summary; collect edited summaries"
             )
-        settings = {"format": FORMAT, "meetings": self.meetings, "fingerprint": f"{self.fingerprint:016x}"}
+        settings = {
+            "format": FORMAT,
+            "cues": IDENTITY,
+            "meetings": self.meetings,
+            "fingerprint": f"{self.fingerprint:016x}",
+        }
         return Model(family=NAME, settings=settings, arrays=arrays, texts={})
 
     @classmethod
@@ -119,6 +128,13 @@ class Sums:
             products[form] = np.triu(table) + np.triu(table, 1).T
         fingerprint = int(model.settings["fingerprint"], 16)
         return cls(products=products, fingerprint=fingerprint, meetings=model.settings["meetings"])
+
+
+def taught_to(model: Model | None) -> Taught:
+    """Return what a model was taught about decisions and tasks; one of another version was taught nothing."""
+    if model is None:
+        return AS_SHIPPED
+    return taught_by(Sums.from_model(model).products if model.settings.get("cues") == IDENTITY else {})
 
 
 def _solve(table: Ints) -> Floats:

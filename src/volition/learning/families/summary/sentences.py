@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 from unicodedata import east_asian_width
 
 from volition.learning.families.family import canonical_order
@@ -38,9 +38,13 @@ COMMON = words_of(
     "she should so some sort t that the their them then there these they thing things think this those to too uh um "
     "up us ve very was we well were what when where which who why will with would yeah yes you your"
 )
+TOLD_KINDS: Final = ("decisions", "tasks")
+"""Of what an edited summary says on which turns it rests."""
+
 _FILLERS = words_of("ah er erm hm hmm mhm mm oh uh um")
 _MOST_STUMBLES: Final = 10  # one word in so many
 _FEWEST_TELLING: Final = 2  # words
+_ALIKE: Final = 0.5  # of the telling words that a person wrote are in the line that they meant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +85,17 @@ class Before:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meeting:
-    """Segments in the order of their turns, and the edited summary."""
+    """Segments in the order of their turns, the edited summary, and the turns that it says things rest on, by kind."""
 
     account: str
     name: str
     segments: tuple[Row, ...]
     reference: str
+    told: Mapping[str, tuple[int, ...]] | None = None
 
     def fingerprint(self) -> int:
         """Return 64 bits that say what of this meeting is learnt from."""
-        whole = sha256(json.dumps([self.account, self.name, self.reference]).encode())
+        whole = sha256(json.dumps([self.account, self.name, self.reference, self.told], sort_keys=True).encode())
         for row in self.segments:
             whole.update(json.dumps([row.record_id, row.payload], sort_keys=True).encode())
             whole.update(b"" if row.embedding is None else row.embedding.tobytes())
@@ -117,18 +122,24 @@ def in_turn(segments: Iterable[Row]) -> tuple[Row, ...]:
 def meetings_of(rows: Iterable[Row], *, learnable: bool) -> dict[tuple[str, str], Meeting]:
     """Gather meetings by account and name; the last edited summary of a meeting counts."""
     segments: dict[tuple[str, str], list[Row]] = {}
-    references: dict[tuple[str, str], str] = {}
+    edited: dict[tuple[str, str], Mapping[str, Any]] = {}
     for row in canonical_order(rows):
         key = (row.account, str(row.payload.get("meeting")))
         match row.payload.get("kind"):
             case "segment":
                 segments.setdefault(key, []).append(row)
             case "summary":
-                references[key] = row.payload["text"]
+                edited[key] = row.payload
     return {
-        key: Meeting(account=key[0], name=key[1], segments=in_turn(found), reference=references.get(key, ""))
+        key: Meeting(
+            account=key[0],
+            name=key[1],
+            segments=in_turn(found),
+            reference=edited[key]["text"] if key in edited else "",
+            told=told_in(edited[key]) if key in edited else None,
+        )
         for key, found in sorted(segments.items())
-        if not learnable or key in references
+        if not learnable or key in edited
     }
 
 
@@ -137,9 +148,27 @@ def learnable_meetings(rows: Iterable[Row]) -> dict[tuple[str, str], Meeting]:
     return meetings_of(rows, learnable=True)
 
 
+def told_in(payload: Mapping[str, Any]) -> dict[str, tuple[int, ...]] | None:
+    """Return the turns that an edited summary says its decisions and tasks rest on; none where it says nothing."""
+    told = payload.get("told")
+    return None if told is None else {kind: tuple(map(int, told.get(kind, ()))) for kind in TOLD_KINDS}
+
+
 def tokens_of(text: str) -> list[str]:
     """Return the words of a text, lower case."""
     return _TOKEN.findall(text.lower())
+
+
+def turn_of(text: str, segments: Sequence[Row]) -> int | None:
+    """Return the turn of the line that a sentence in somebody's own words most likely tells; none where none is near.
+
+    It shares half of the sentence's telling words, and no other line shares as many.
+    """
+    wanted = {*tokens_of(text)} - COMMON
+    shared = {row.payload["turn"]: len(wanted.intersection(tokens_of(row.payload["text"]))) for row in segments}
+    most = max(shared.values(), default=0)
+    best = [turn for turn, count in shared.items() if count == most]
+    return best[0] if wanted and len(best) == 1 and most >= _ALIKE * len(wanted) else None
 
 
 def reads_well(tokens: Sequence[str]) -> bool:

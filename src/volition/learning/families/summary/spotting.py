@@ -19,6 +19,7 @@ from volition.learning.families.summary.languages.english import ENGLISH
 from volition.learning.families.summary.languages.german import GERMAN
 from volition.learning.families.summary.languages.phrases import Phrases
 from volition.learning.families.summary.sentences import cut_sentences
+from volition.learning.families.summary.weights import BIAS
 
 LANGUAGES: Final = (ENGLISH, GERMAN)
 
@@ -26,15 +27,27 @@ _ANY_DAY: Final = date(2000, 1, 1)
 _WORD: Final = re.compile(r"[^\W\d_]{4,}")
 _FEWEST_COMMON: Final = 0.08  # of a text's words are common ones of its language, or it is in none that is known
 _FEW_WORDS: Final = 40
+_LAST_LATIN: Final = "\u024f"  # above it, letters are of no language that is known here
 _SHORT, _LONG, _LONG_LINE = 5, 25, 30  # words
 _RECENT, _NEAR = 12, 6  # lines before
 _LONGEST: Final = 1000  # characters of a sentence that are looked at
 _BARE: Final = 25  # characters of "Okay." and the like
+_SPEECH: Final = 30  # words of a line, on average
+_AFTER: Final = 3  # lines, in which whoever leads asks on
+_MANY_WORDS: Final = 15
+_FEW_ANSWERED: Final = 4  # words
+
+_TAG: Final = re.compile(
+    r", (?:ja|bitte|oder|okay|ok|right|all ?right|yes|please|(?:would|will|could|can) you)\?$", re.IGNORECASE
+)  # what is so asked back is said
+_SUMS_UP: Final = ("so then", "agreed first", "chosen", "settled outright", "short order")
+_SAYS_NEXT: Final = ("lead", "meeting talk")
 
 _SETTLING: Final = (
     "settled outright", "chosen", "so then", "agreed first", "we do", "rule", "none of it", "stays or goes",
     "short order",
 )  # fmt: skip
+_ONE: Final = 64  # fixed point
 _DIRTY: Final = ("hedged", "conditional", "past", "reported", "meeting talk")
 
 
@@ -71,6 +84,9 @@ class Seen:
 
 def language_of(lines: Sequence[Line]) -> Phrases | None:
     """Return the phrases of the language that lines are in; none if it is not known well enough."""
+    letters = [letter for line in lines for letter in line.text if letter.isalpha()]
+    if sum(letter > _LAST_LATIN for letter in letters) > len(letters) / 2:
+        return None
     words = [word for line in lines for word in line.text.casefold().split()]
     shares = {phrases.code: sum(word in phrases.common for word in words) for phrases in LANGUAGES}
     best = max(LANGUAGES, key=lambda phrases: shares[phrases.code])
@@ -97,14 +113,29 @@ class _Meeting:
         return frozenset(line.speaker for line in self.lines)
 
     @cached_property
-    def chair(self) -> str:
-        """Who asks and sums up most often."""
+    def leads(self) -> dict[str, float]:
+        """How much each speaker leads, as a share of whoever does most: sums up, calls on people, says what is next."""
         cues = self.phrases.cues
-        led: dict[str, int] = {}
+        led = dict.fromkeys(sorted(self.speakers), 1)
         for line in self.lines:
-            sums_up = any(cues[name].search(line.text) for name in ("so then", "agreed first", "chosen"))
-            led[line.speaker] = led.get(line.speaker, 0) + ("?" in line.text) + 2 * sums_up
-        return max(sorted(led), key=lambda speaker: led[speaker])
+            for start, end in cut_sentences(line.text):
+                text = line.text[start : min(end, start + _LONGEST)]
+                who, _, _, addressed = self._given(text, line.speaker)
+                led[line.speaker] += 2 * any(cues[name].search(text) for name in _SUMS_UP) + 2 * (who is not None)
+                led[line.speaker] += 2 * addressed + sum(cues[name].search(text) is not None for name in _SAYS_NEXT)
+        most = max(led.values())
+        return {speaker: count / most for speaker, count in led.items()}
+
+    @cached_property
+    def chair(self) -> str:
+        """Who leads most."""
+        return max(self.leads, key=lambda speaker: self.leads[speaker])
+
+    @cached_property
+    def speeches(self) -> float:
+        """How long people speak, from 0 to 2: where statements are read out, little is settled."""
+        words = sum(len(line.text.split()) for line in self.lines)
+        return min(2.0, max(0.0, words / max(1, len(self.lines)) / _SPEECH - 0.5))
 
     @cached_property
     def rough(self) -> float:
@@ -126,6 +157,8 @@ class _Meeting:
         texts = [line.text[start : min(end, start + _LONGEST)].replace("\u2019", "'") for start, end in spans]
         settling = [any(cues[name].search(text) for name in settles) for text in texts]
         around = self._around(number)
+        after = frozenset().union(*self.words[number + 1 : number + 1 + _NEAR])
+        later = frozenset().union(*self.words[number + _AFTER : number + _RECENT])
         for place, ((start, end), text) in enumerate(zip(spans, texts, strict=True)):
             seen = {name: 1.0 for name, pattern in cues.items() if pattern.search(text)}
             who, name_end, is_outright, addressed = self._given(text, line.speaker)
@@ -133,14 +166,20 @@ class _Meeting:
             _put(seen, "due", due_in(text, _ANY_DAY) is not None)
             _put(seen, "named", who is not None)
             _put(seen, "addressed", addressed)
-            _put(seen, "question", text.endswith("?"))
+            _put(seen, "question", text.endswith("?") and not _TAG.search(text))
             words = len(text.split())
             _put(seen, "short", words < _SHORT)
             _put(seen, "long", words >= _LONG)
+            _put(seen, "words", min(2.0, words / _MANY_WORDS))
+            _put(seen, "no verb", seen.pop("a verb", None) is None and words > 1)
             _put(seen, "alone", len(spans) == 1)
             mine = _WORD.findall(text.casefold())
             before = frozenset().union(*self.words[max(0, number - _RECENT) : number])
             _put(seen, "recap", len(before.intersection(mine)) / max(3, len({*mine})))
+            _put(seen, "goes on", len(after.intersection(mine)) / max(3, len({*mine})))
+            _put(seen, "dropped", len(before.intersection(mine) - later) / max(3, len({*mine})))
+            _put(seen, "first", place == 0)
+            _put(seen, "names somebody", any(name in text for name in self._names))
             _put(seen, "line settles", any(settling[:place] + settling[place + 1 :]))
             bare = spans[0][1] - spans[0][0] < _BARE
             _put(seen, "line accepts", place > 0 and bare and self.phrases.accepts.search(texts[0]) is not None)
@@ -165,6 +204,14 @@ class _Meeting:
         _put(seen, "chair", line.speaker == self.chair)
         _put(seen, "rough", self.rough)
         _put(seen, "long line", max(0.0, log(max(1, len(line.text.split())) / _LONG_LINE)))
+        _put(seen, "leads", self.leads[line.speaker])
+        _put(seen, "speeches", self.speeches)
+        _put(seen, "hard to read", min(1.0, self.rough + self.speeches))
+        _put(seen, "place", number / len(self.lines))
+        near = self.lines[number + 1 : number + 1 + _AFTER]
+        _put(seen, "short answer", bool(near) and len(near[0].text.split()) <= _FEW_ANSWERED)
+        _put(seen, "asks on", any(other.speaker == self.chair and "?" in other.text for other in near))
+        _put(seen, "asked", sum("?" in other.text for other in self.lines[max(0, number - _NEAR) : number]) / _NEAR)
         talked = {other.speaker for other in self.lines[max(0, number - _NEAR) : number]}
         _put(seen, "discussed", min(4, len(talked)) / 4)
         return seen
@@ -233,42 +280,23 @@ def _combine(seen: dict[str, float]) -> None:
     _put(seen, "chair passive", chair and done)
     _put(seen, "chair plain term", chair and term)
     _put(seen, "chair line settles", chair and "line settles" in seen)
+    _put(seen, "chair clean", chair and clean)
+    _put(seen, "chair recap", chair and clean and seen.get("recap", 0.0))
+    _put(seen, "chair amount", chair and clean and "an amount" in seen)
+    _put(seen, "chair first", chair and "first" in seen)
+    _put(seen, "chair describes", chair and clean and "describes" in seen and "first person" not in seen)
+    _put(seen, "chair words", chair and clean and seen["words"])
+    _put(seen, "chair no verb", chair and "no verb" in seen)
+    _put(seen, "chair so", chair and clean and "it is so" in seen)
+    handed = any(name in seen for name in ("named", "addressed", "told to", "you do", "please"))
+    _put(seen, "handed out", chair and handed)
+    promised = any(name in seen for name in ("own promise", "own present", "own will", "own going"))
+    _put(seen, "promised", clean and promised and "denied" not in seen)
+    _put(seen, "rough promise", seen.get("rough", 0.0) if promised else 0.0)
+    _put(seen, "rough you do", seen.get("rough", 0.0) if "you do" in seen else 0.0)
+    _put(seen, "will due", due and ("own will" in seen or "own going" in seen))
 
 
-BIAS: Final = "otherwise"
-_ONE: Final = 64  # fixed point
-
-# Hundredths, as `python -m bench minutes --only weights` fits them.
-DECISION: Final[Mapping[str, int]] = {
-    BIAS: -638, "about somebody else": -38, "accepted": 27, "addressed": 16, "agreed first": -24, "alone": 49,
-    "an amount": 47, "asked before": -6, "chair": 93, "chair line settles": 113, "chair passive": 54,
-    "chair plain term": 87, "chair settling": 83, "chosen": 126, "clean rule": 34, "clean settling": 96,
-    "clean so we": 60, "clean we": 36, "conditional": 20, "denied": 44, "describes": -14, "discussed": 118,
-    "due": -10, "filler start": -93, "first person": -12, "hedged": 84, "lead": 66, "line accepts": 3,
-    "line settles": 57, "long": -60, "long line": -141, "meeting talk": -21, "named": 46, "none of it": -33,
-    "order due": -55, "own offer": -29, "own present": 21, "own promise": -8, "passive": 196, "past": -53,
-    "person about due": -30, "plain": 93, "plain chair": -9, "plain rule": 73, "plain start": 20, "plain term": -29,
-    "please": 49, "promise due": -33, "proposed before": 33, "put off": -43, "question": -118, "recap": 187,
-    "refused": -66, "reported": -21, "rough": -43, "rule": 21, "settled outright": 184, "settling": 110,
-    "short": -99, "short order": 144, "so then": -136, "stays or goes": -46, "stumbles": 31, "taken": 78, "then": 8,
-    "then plain": -56, "told to": 58, "wanted by": -13, "we do": -17, "we need somebody": 202, "you do": -49,
-}  # fmt: skip
-TASK: Final[Mapping[str, int]] = {
-    BIAS: -560, "about somebody else": -13, "accepted": 77, "addressed": 65, "agreed first": 27, "alone": 58,
-    "an amount": 11, "asked before": -44, "chair": -21, "chair line settles": 99, "chair plain term": -29,
-    "chair settling": -41, "clean rule": 4, "clean settling": -13, "clean so we": -6, "clean we": -25,
-    "conditional": -106, "denied": -104, "describes": -49, "discussed": 93, "due": 330, "filler start": -57,
-    "first person": 166, "hedged": 10, "lead": 46, "line accepts": -20, "line settles": -39, "long": -52,
-    "long line": -59, "meeting talk": 14, "named": 216, "none of it": -28, "order due": 102, "own offer": 118,
-    "own present": 168, "own promise": 262, "passive": 72, "past": -67, "person about due": 124, "plain": 59,
-    "plain chair": 61, "plain rule": -57, "plain start": -28, "plain term": -67, "please": 53, "promise due": 58,
-    "proposed before": -29, "put off": -24, "question": -71, "recap": 81, "refused": -51, "reported": -15,
-    "rough": -121, "rule": 5, "settled outright": 1, "settling": -42, "short": -11, "short order": -17,
-    "so then": -5, "stays or goes": -31, "stumbles": 57, "taken": 74, "then": 79, "then plain": -56, "told to": 251,
-    "wanted by": -17, "we do": -36, "we need somebody": -8, "you do": 216,
-}  # fmt: skip
-
-
-def is_spotted(weights: Mapping[str, int], cues: Mapping[str, float]) -> bool:
-    """Return whether cues speak for a decision or a task more than against one."""
-    return weights[BIAS] * _ONE + sum(weights.get(name, 0) * round(_ONE * value) for name, value in cues.items()) > 0
+def score(weights: Mapping[str, int], cues: Mapping[str, float]) -> float:
+    """Return how far cues speak for a decision or a task, in hundredths; below 0 they speak against one."""
+    return weights[BIAS] + sum(weights.get(name, 0) * round(_ONE * value) for name, value in cues.items()) / _ONE

@@ -3,32 +3,6 @@
 
 const WORDS = {
   en: {
-    purposes: {
-      "train/search": ["Train search", "Search learns from the results that people open, so that better results come first.", "Search does not learn from you."],
-      "train/recommend": ["Train recommendations", "Recommendations learn from what people open and join.", "Recommendations do not learn from you."],
-      "train/summary": ["Train summaries", "Summaries learn from transcripts, and from people's corrections, which moments of a meeting matter.", "Summaries do not learn from what you say in meetings."],
-      "train/compose": ["Train the composer", "The composer learns from chat messages which words follow which. It suggests only what several people wrote.", "The composer does not learn from what you write."],
-      "train/diagnose": ["Train diagnosis", "Diagnosis learns from measurements of connections and devices which sessions are about to fail, and why.", "Diagnosis does not learn from your sessions."],
-      "train/speech": ["Train speech recognition", "No model here learns from audio itself, whatever the answer: speech recognition is used as it comes.", "Speech recognition does not learn from your voice."],
-      "feature/search": ["Search", "Finds what was said and written in meetings, chats and files that you may see.", "What you said or wrote appears in nobody's search."],
-      "feature/recommend": ["Recommendations", "Suggests channels, people and documents to try next, from what you have used.", "You get no recommendations based on what you do."],
-      "feature/summary": ["Summaries", "Shows key moments, decisions and tasks of a meeting as quotes, each with a link to where it was said.", "No summary quotes you."],
-      "feature/compose": ["Composer", "Completes and rewrites your chat messages when you ask for it. It never sends anything.", "The composer is not offered to you."],
-      "feature/diagnose": ["Diagnosis", "Warns when a session is about to fail, and names the likely cause.", "Nobody is warned about faults in your sessions."],
-      "feature/transcribe": ["Transcription", "Writes down what is said in recordings of meetings, each person's track for itself.", "What you say in recordings is not written down."],
-      "advertising": ["Advertising", "Chooses advertisements based on your data.", "No advertisement uses your data."],
-      "tracking": ["Tracking", "Follows what you do on other sites and in other apps.", "You are not followed on other sites or in other apps."],
-    },
-    categories: {
-      "service/usage": "which features and results you use",
-      "service/telemetry": "measurements of connections and devices",
-      "service/diagnostics": "fault reports",
-      "content/audio": "audio of meetings",
-      "content/video": "video of meetings",
-      "content/chat": "chat messages",
-      "content/transcript": "meeting transcripts",
-      "content/files": "files",
-    },
     state: { all: "Allowed", part: "Allowed in part", none: "Not allowed" },
     answer: {
       yes: "You said yes.",
@@ -63,32 +37,6 @@ const WORDS = {
     allow: "Say yes",
   },
   de: {
-    purposes: {
-      "train/search": ["Suche trainieren", "Die Suche lernt daraus, welche Treffer geöffnet werden, damit bessere zuerst kommen.", "Die Suche lernt nicht von Ihnen."],
-      "train/recommend": ["Empfehlungen trainieren", "Empfehlungen lernen daraus, was geöffnet und wem beigetreten wird.", "Empfehlungen lernen nicht von Ihnen."],
-      "train/summary": ["Zusammenfassungen trainieren", "Zusammenfassungen lernen aus Mitschriften und Korrekturen, welche Momente einer Besprechung zählen.", "Zusammenfassungen lernen nicht aus dem, was Sie in Besprechungen sagen."],
-      "train/compose": ["Schreibhilfe trainieren", "Die Schreibhilfe lernt aus Chatnachrichten, welche Wörter aufeinander folgen. Sie schlägt nur vor, was mehrere geschrieben haben.", "Die Schreibhilfe lernt nicht aus dem, was Sie schreiben."],
-      "train/diagnose": ["Diagnose trainieren", "Die Diagnose lernt aus Messwerten von Verbindungen und Geräten, welche Sitzungen bald ausfallen und warum.", "Die Diagnose lernt nicht aus Ihren Sitzungen."],
-      "train/speech": ["Spracherkennung trainieren", "Kein Modell lernt hier aus dem Ton selbst, wie auch immer Sie antworten: Die Spracherkennung wird benutzt, wie sie ist.", "Die Spracherkennung lernt nicht von Ihrer Stimme."],
-      "feature/search": ["Suche", "Findet, was in Besprechungen, Chats und Dateien gesagt und geschrieben wurde, die Sie sehen dürfen.", "Was Sie gesagt oder geschrieben haben, erscheint in niemandes Suche."],
-      "feature/recommend": ["Empfehlungen", "Schlägt Kanäle, Menschen und Dokumente vor, ausgehend von dem, was Sie benutzt haben.", "Sie erhalten keine Empfehlungen aus dem, was Sie tun."],
-      "feature/summary": ["Zusammenfassungen", "Zeigt wichtige Momente, Beschlüsse und Aufgaben einer Besprechung als Zitate, jedes mit einem Verweis auf die Stelle.", "Keine Zusammenfassung zitiert Sie."],
-      "feature/compose": ["Schreibhilfe", "Ergänzt und überarbeitet Ihre Chatnachrichten, wenn Sie darum bitten. Sie sendet nie etwas.", "Die Schreibhilfe wird Ihnen nicht angeboten."],
-      "feature/diagnose": ["Diagnose", "Warnt, wenn eine Sitzung bald ausfällt, und nennt die wahrscheinliche Ursache.", "Niemand wird vor Störungen in Ihren Sitzungen gewarnt."],
-      "feature/transcribe": ["Mitschrift", "Schreibt auf, was in Aufnahmen von Besprechungen gesagt wird, jede Tonspur für sich.", "Was Sie in Aufnahmen sagen, wird nicht aufgeschrieben."],
-      "advertising": ["Werbung", "Wählt Werbung nach Ihren Daten aus.", "Keine Werbung benutzt Ihre Daten."],
-      "tracking": ["Nachverfolgung", "Verfolgt, was Sie auf anderen Seiten und in anderen Apps tun.", "Sie werden auf anderen Seiten und in anderen Apps nicht verfolgt."],
-    },
-    categories: {
-      "service/usage": "welche Funktionen und Treffer Sie benutzen",
-      "service/telemetry": "Messwerte von Verbindungen und Geräten",
-      "service/diagnostics": "Fehlerberichte",
-      "content/audio": "Ton von Besprechungen",
-      "content/video": "Video von Besprechungen",
-      "content/chat": "Chatnachrichten",
-      "content/transcript": "Mitschriften von Besprechungen",
-      "content/files": "Dateien",
-    },
     state: { all: "Erlaubt", part: "Teilweise erlaubt", none: "Nicht erlaubt" },
     answer: {
       yes: "Sie haben ja gesagt.",
@@ -226,7 +174,7 @@ class Embedded extends HTMLElement {
           credentials: "omit",
           cache: "no-store",
           referrerPolicy: "no-referrer",
-          headers: { authorization: `Bearer ${this.#token}`, ...(document ? { "content-type": "application/json" } : {}) },
+          headers: { authorization: `Bearer ${this.#token}`, "accept-language": this.lang2, ...(document ? { "content-type": "application/json" } : {}) },
           body: document ? JSON.stringify(document) : undefined,
         });
         if (!answer.ok) throw new Error(`${answer.status}`);
@@ -281,7 +229,8 @@ class Embedded extends HTMLElement {
   }
 
   purpose(name) {
-    return this.words.purposes[name] ?? [name, null, null];
+    const found = this.found.words.purposes[name];
+    return found ? [found.title, found.does, found.without] : [name, null, null];
   }
 
   title(setting) {
@@ -298,7 +247,7 @@ class Embedded extends HTMLElement {
     const { words } = this;
     const said = setting.turns_off.map(({ purpose, whole, categories }) => {
       const [title, , without] = this.purpose(purpose);
-      return whole && without ? without : words.part(title, this.listed(categories.map((one) => words.categories[one] ?? one)));
+      return whole && without ? without : words.part(title, this.listed(categories.map((one) => this.found.words.categories[one] ?? one)));
     });
     const besides = setting.turns_off.filter((one) => one.besides).map(({ purpose }) => this.purpose(purpose)[0]);
     if (setting.forget_days !== null) said.push(words.forget(setting.forget_days));

@@ -22,6 +22,7 @@ from volition.server.web import labels as words
 from volition.server.web.account.limits import PATH, GroupLimits, Lock, account_of, groups_of, lock_of
 from volition.server.web.answering import (
     RefuseAll,
+    given_elsewhere,
     named,
     refusing_all,
     take_refusal,
@@ -154,7 +155,8 @@ def show(visit: Visit) -> AccountPage:
     counted = [count(history, people, choice, account=account, at_us=workspace.now_us) for choice in found.choices]
     return AccountPage(
         title=f"AI settings of {name}",
-        lead=f"What AI may do with data of {name}. {_both_sides(found)}".strip(),
+        lead=f"What AI may do with data of {name}. {_both_sides(found)}".strip()
+        + given_elsewhere(visit.workspace, f"account:{account}"),
         empty=_why_empty(found, name),
         steps=first_steps(
             is_published=found.terms is not None,

@@ -180,6 +180,14 @@ def line_of(entry: Entry, workspace: Workspace) -> EntryLine:
     return EntryLine(seq=entry.seq, at_us=entry.at_us, kind=entry.kind, says=_said(entry, names))
 
 
+def _elsewhere(body: Mapping[str, Any]) -> str:
+    """Say of an imported answer when it was given, and who says so; empty for one that was said here."""
+    if "claim" not in body:
+        return ""
+    on = words.day(text_to_us(body["claim"]["said"]))
+    return f"; given elsewhere, on {on} according to {body['claim']['source']}, and imported"
+
+
 def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912 - one sentence for each kind
     body = entry.body
     kind, _, party = str(body.get("party", "")).partition(":")
@@ -196,7 +204,8 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
             return "A person gave an answer. It is shown to that person alone."
         case "decision":
             until = f", until {words.day(text_to_us(body['until']))}" if body.get("until") else ""
-            return f"{who} said {body['answer']} to {_named(body['purpose'])}, with {_named(body['data'])}{until}."
+            ends = f"{until}{_elsewhere(body)}"
+            return f"{who} said {body['answer']} to {_named(body['purpose'])}, with {_named(body['data'])}{ends}."
         case "region":
             where = "" if kind == "person" else f": {body['region']}"
             return f"{who} has a region on record{where}."
@@ -243,6 +252,10 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
             return f"Model {body['model']} was forgotten for {detail}; {after}."
         case "erasure":
             return f"{who} was erased."
+        case "removal":
+            count = len(body["parties"])
+            whose = "an erased party" if count == 1 else f"{count:,} erased parties"
+            return f"Of {whose}, {words.count(body['rows'], 'row')} went from the table {body['table']}."
     return entry.kind
 
 

@@ -291,7 +291,7 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
         off=is_off,
         sections=() if summary is None or minutes is None else _sections(visit, summary, minutes, leads_to),
         topics=_topics(summary, leads_to),
-        note="" if summary is None else summary.note or "",
+        note=" ".join(one for one in (summary and summary.note, minutes and minutes.taught) if one),
         can_tell=summary is not None and visit.workspace.features.endpoint() is not None,
         prose=() if prose is None or summary is None else _sentences(prose, summary.moments, leads_to),
         prose_note="" if prose is None else prose.note,

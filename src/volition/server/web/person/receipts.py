@@ -84,6 +84,12 @@ class ReceiptsPage:
     asking: str
 
 
+_ELSEWHERE: Final = (
+    " Of an answer that you gave elsewhere and that was imported, it shows that it was recorded, and when; when you "
+    "gave it is what its source says."
+)
+
+
 @pages.get(PATH, roles=PEOPLE, template="receipts.html", nav=Nav(label="Receipts", place=50))
 def show(visit: Visit) -> ReceiptsPage:
     """Show the answers of a person, each with its receipt."""
@@ -104,7 +110,8 @@ def show(visit: Visit) -> ReceiptsPage:
         title="Receipts and proofs",
         lead="Each answer you gave is an entry in a log that nobody can rewrite unnoticed. Keep the "
         "receipts: with one, "
-        "anyone can show that the answer was given, without asking us.",
+        "anyone can show that the answer was given, without asking us."
+        + (_ELSEWHERE if any("claim" in entry.body for entry in found[:_SHOWN]) else ""),
         answers=tuple(_answered(entry) for entry in found[:_SHOWN]),
         newest=PATH if before is not None else "",
         older=f"{PATH}?before={found[_SHOWN - 1].seq}" if len(found) > _SHOWN else "",

@@ -24,6 +24,7 @@ from volition.workspace import Workspace
 pages = Pages()
 PATH: Final = "/requests"
 _LINK: Final = "erasure"
+_NAMES: Final = "Your name, your addresses and the key behind your pseudonym are destroyed."
 _DAY_US: Final = 24 * 60 * 60 * 1_000_000
 _FOLLOWED_DAYS: Final = 366
 _SHOWN: Final = 30  # on one page
@@ -151,6 +152,7 @@ def ask(visit: Visit) -> ErasePage:
     held = workspace.rights.holdings(party.removeprefix("person:"))
     own, concerning = (sum(getattr(day, name) for day in held.days) for name in ("own", "concerning"))
     learned = sorted({words.purpose_in_words(one.purpose) for one in held.training_sets})
+    tables = _tables(len(workspace.tables_elsewhere))
     taught = f" You are in training sets for: {words.listed(learned)}." if learned else ""
     return ErasePage(
         title="Erase me",
@@ -159,9 +161,10 @@ def ask(visit: Visit) -> ErasePage:
             "From that moment your data is not used any more, neither by a feature nor for training.",
             f"What you said, wrote or did is removed ({words.count(own, 'record')}), with everything computed from it.",
             "Edited summaries of meetings that you were in are removed too, since they may quote you.",
-            "Your name, your addresses and the key behind your pseudonym are destroyed. You can no longer sign in.",
+            f"{'' if tables else f'{_NAMES} '}You can no longer sign in.",
         ),
         later=(
+            *([tables] if tables else ()),
             f"Models that learned from you must forget within {workspace.due_days} days.{taught}",
             _afterwards(workspace),
             "You get a link to follow this without signing in.",
@@ -178,6 +181,13 @@ def ask(visit: Visit) -> ErasePage:
     )
 
 
+def _tables(count: int) -> str:
+    """Say what becomes of rows in tables elsewhere, and so of the names; empty where there are none."""
+    if not count:
+        return ""
+    return f"Your rows are taken out of {words.count(count, 'table')} kept elsewhere. After that: {_NAMES}"
+
+
 @pages.post(f"{PATH}/erase", roles=PEOPLE, is_final=True)
 def erase(visit: Visit) -> Redirect:
     """Erase the visitor, if they have confirmed it, and lead them to where they can follow it."""
@@ -188,7 +198,7 @@ def erase(visit: Visit) -> Redirect:
     workspace = visit.workspace
     ledger_name = workspace.party(party)
     try:
-        workspace.forgetting.erase(party)
+        workspace.forgetting.erase(party, tables=False)  # a worker walks tables elsewhere
     except ConflictError:
         if workspace.history().party(ledger_name).erased_us is None:
             raise
@@ -259,6 +269,9 @@ def _state(request: DataRequest, found: Choices) -> str:
 
 def _details(request: DataRequest, done: int, now_us: int, found: Choices) -> list[str]:
     detail = _what_it_does(request, found)
+    if request.claimed_us is not None:
+        given = words.day(request.claimed_us)
+        detail.insert(0, f"It was given elsewhere, on {given} according to whoever imported it.")
     total = len(request.models)
     if request.spared:
         had = f"{words.count(request.spared, 'model')} had learned from this data"
@@ -285,6 +298,12 @@ def _details(request: DataRequest, done: int, now_us: int, found: Choices) -> li
 
 def _what_it_does(request: DataRequest, found: Choices) -> list[str]:
     """Say what a request has done since it was recorded, and what a no does not reach."""
+    if request.kind is RequestKind.ERASURE and request.tables:
+        tables = words.count(request.tables, "table")
+        return [
+            "In force: your data is not used. Your records are destroyed.",
+            f"Your rows are being taken out of {tables} kept elsewhere; then your names and keys are destroyed, too.",
+        ]
     if request.kind is RequestKind.ERASURE:
         return ["In force: your data is not used. Your records, names and keys are destroyed."]
     if request.kind is RequestKind.EXCLUSION:

@@ -18,6 +18,7 @@ from volition.server.notices.reminders import longest_days
 from volition.server.web import labels as words
 from volition.server.web.answering import (
     RefuseAll,
+    given_elsewhere,
     refusing_all,
     take_refusal,
     what_a_no_does,
@@ -154,7 +155,7 @@ def show(visit: Visit) -> SettingsPage:
     return SettingsPage(
         title="AI settings",
         lead=f"What AI may do with your data at {organisation}. A no takes effect at once. Every answer is "
-        "recorded for you and can be changed at any time.",
+        f"recorded for you and can be changed at any time.{given_elsewhere(visit.workspace, party)}",
         empty=_why_empty(found, organisation),
         training=training_state(
             (line for choice in found.choices for line in choice.lines),

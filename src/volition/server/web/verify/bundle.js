@@ -72,7 +72,8 @@
     await report.check("nothing else", () => checkMembers(bundle));
     if (kept.policy) {
       const note = decode(unpacked.members.get("checkpoint"), "The checkpoint");
-      await report.check(`witnesses of ${kept.name ?? "the bundle"}`, () => volition.checkWitnesses(note, kept.policy, key));
+      const last = bundle.log.entries.at(-1)?.us ?? null;
+      await report.check(`witnesses of ${kept.name ?? "the bundle"}`, () => volition.checkWitnesses(note, kept.policy, key, last));
     }
     return report;
   }

@@ -180,9 +180,14 @@
     return { sentence: `Entry ${entry.seq} of ${checkpoint.size}, of kind ${entry.kind}, is of ${entry.at}.` };
   }
 
+  function checkTlogWitnesses(text, policy, key) {
+    const { entry, checkpoint } = readTlogProof(text);
+    return volition.checkWitnesses(checkpoint, policy, key, volition.us(parseCanonical(entry, "The entry").at));
+  }
+
   function tlogChecks(text, key, policy) {
     const checks = [["entry", () => checkTlogProof(text, key)]];
-    if (policy) checks.push(["witnesses of the entry's checkpoint", () => volition.checkWitnesses(readTlogProof(text).checkpoint, policy, key)]);
+    if (policy) checks.push(["witnesses of the entry's checkpoint", () => checkTlogWitnesses(text, policy, key)]);
     return checks;
   }
 

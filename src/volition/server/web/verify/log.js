@@ -150,7 +150,7 @@
   }
 
   const KINDS = new Set(("terms acceptance decision region identity signal limit sharing exclusion collect access mapping notice form"
-    + " snapshot model release forgetting erasure").split(" "));
+    + " snapshot model release forgetting erasure removal").split(" "));
 
   /** Read an entry from its text; refused unless it is in its one form. */
   function readEntry(text, what) {

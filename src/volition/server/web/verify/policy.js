@@ -4,6 +4,7 @@
 (function (volition) {
   const { need, know, encode, hex, unbase64 } = volition;
   const WITNESS = 4;
+  const CLOCKS_DIFFER = 300_000_000n; // microseconds by which the log's clock may be ahead of its witnesses'
 
   async function readWitness(name, text) {
     const parts = /^([^\s+]+)\+([0-9a-f]{8})\+([A-Za-z0-9+/=]+)$/.exec(text);
@@ -68,13 +69,14 @@
       const time = new DataView(bytes.buffer, bytes.byteOffset + 4, 8).getBigUint64(0);
       const good = await crypto.subtle.verify("Ed25519", one.key, bytes.subarray(12), encode(`cosignature/v1\ntime ${time}\n${signed}`));
       need(good, `The signature of the witness ${one.name} does not verify.`);
-      found.set(one.name, time);
+      if (time >= (found.get(one.name) ?? 0n)) found.set(one.name, time);
     }
     return found;
   }
 
-  /** Refuse a checkpoint, whose log's signature was checked, that has not the policy's quorum. */
-  async function checkWitnesses(text, policyText, key) {
+  /** Refuse a checkpoint, whose log's signature was checked, that has not the policy's quorum; or that holds an entry of
+      later than its witnesses saw it, where its date is given. */
+  async function checkWitnesses(text, policyText, key, dated = null) {
     const policy = await readPolicy(policyText);
     need(policy.logs.includes(key.text), "The policy is not about the log of this key.");
     const signed = await witnessesOf(policy, text);
@@ -84,6 +86,8 @@
     };
     const names = [...signed.keys()].join(", ") || "nobody";
     need(policy.quorum === "none" || has(policy.quorum), `The checkpoint is signed by ${names}, which is not the quorum that the policy asks for.`);
+    const last = [...signed.values()].reduce((one, other) => (other > one ? other : one), 0n) * 1_000_000n;
+    need(dated === null || signed.size === 0 || dated <= last + CLOCKS_DIFFER, "An entry is dated later than its witnesses saw it: it is dated ahead of the clock.");
     return { sentence: `The checkpoint is signed by ${names}, as the policy asks.` };
   }
 

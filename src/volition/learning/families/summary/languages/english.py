@@ -7,7 +7,8 @@ from volition.learning.families.summary.languages.phrases import Phrases, any_of
 from volition.learning.families.summary.sentences import words_of
 
 _DO: Final = (
-    "add|arrange|ask|book|brief|bring|build|buy|call|cancel|change|check|circulate|clean|collect|compare|contact|"
+    "add|answer|arrange|ask|block|book|brief|bring|build|buy|call|cancel|change|check|circulate|clean|collect|compare|"
+    "come up with|confirm|contact|"
     "copy|"
     "count|create|cut|deliver|deploy|design|document|draft|draw|e-?mail|extend|file|fill|finali[sz]e|find|finish|"
     "fix|"
@@ -44,7 +45,8 @@ ENGLISH: Final = Phrases(
         "settled outright": any_of(
             r"\bwe(?:'ve| have)? (?:all )?(?:just )?(?:decided|agreed) (?:to|on|that|not|we)\b|"
             r"\b(?:it is|it's|that is|that's) (?:also |all |now )?(?:decided|settled|agreed|final)\b|"
-            r"\b(?:that's|that is|this is|here's|so) the (?:decision|rule|plan)\b|\bthe (?:decision|rule) is\b|"
+            r"\b(?:that's|that is|this is|here's|so) the (?:decision|rule|plan)\b|(?<!but )\bthe (?:decision|rule) "
+            r"is\b|"
             r"\bwe(?:'ve| have) (?:settled on|chosen)\b|\blet's decide it\b|^(?:agreed|settled|decided)[,:.] \w|"
             r"\bit won't change\b|\bwe(?:'re| are) (?:all )?agreed\b"
         ),
@@ -114,11 +116,38 @@ ENGLISH: Final = Phrases(
             rf"(?:^|[,.;:] |\b(?:and|then|so|good|yes|fine) )I(?:'m)? (?:then |"
             rf"also )?(?:{_DO})(?:ing)? (?!it's\b)\w+"
         ),
+        "own will": any_of(
+            r"\b(?:I'll|I will|I'm going to|I am going to|I'm gonna|I shall) (?:also |then |just |quickly |gladly )?"
+            r"(?!be\b|never|not\b|need|have to|tell you|say\b|admit|bet|let you|see\b|wait|believe|miss|die|cry|"
+            r"remember|think|live|know|love|hate|try not|get used|go first|start with|stop|explain|talk|present|"
+            r"give a)[a-z]+\b"
+        ),
+        "own going": any_of(
+            r"\bI'm (?:\w+ly )?(?!going|thinking|trying|asking|saying|looking|hoping|being|kidding|telling|talking|"
+            r"wondering|doing fine|starting to|hearing|having|feeling|getting|not)\w+ing\b|"
+            r"(?:^|[,.;] )(?:yes, |okay, )?(?:doing|booking|sending|calling|ordering|writing) (?:it|that|them|him|her) "
+            r"(?:now|today|tonight|tomorrow)"
+        ),
+        "declines": any_of(
+            r"\b(?:I|we)(?:'ll| will|'m| am|'re| are) not\b|\b(?:I|we) (?:won't|can't|cannot|shan't|refuse)\b"
+        ),
+        "you'll have": any_of(r"\byou(?:'ll| will) (?:have|get) (?:it|them|that|the|a)\b"),
+        "it is so": any_of(
+            r"^(?:(?:okay|ok|all right|right|good|fine|yes|yeah|so),? )?(?:[\w'-]+ ){1,5}it is\b|"
+            r"\b(?!he|she|who|there|what)\w+(?:'s| is|'re| are) (?:in|out|off|closed|shut|cut|approved|gone|enough)\b"
+            r"|\b(?:we|that's) (?:a )?(?:lose|keep|drop|skip|scrap|leave|need no)\b"
+        ),
+        "a verb": any_of(
+            r"\b(?:is|are|was|were|be|been|am|has|have|had|do|does|did|can|could|will|would|should|must|may|might|"
+            r"shall|I|we|you|he|she|they|it|that|what|who|how|why|when|where|\w+'(?:s|re|ll|ve|d|m|t)|yes|yeah|no|"
+            r"oh|thanks|thank|okay|right|good|fine|sorry|hello|morning)\b"
+        ),
         "told to": any_of(rf"^{_LEAD}(?:(?:so|then|and|so then),? )?(?:please,? )?(?:{_DO})\b (?!it's)\w+"),
         "you do": any_of(
-            rf"\byou (?:have to|'ll|will|need to|should|could maybe|could|can|two|guys)? ?(?:maybe |please |then |"
-            rf"could )?"
-            rf"(?:do the looking|(?:{_DO})\b|work\b)|\bwould you (?:{_DO})\b|\byou're looking at\b"
+            rf"\byou(?: two| guys| both)?(?:'ll| will| should| can| could)?(?: have to| need to)?"
+            rf"(?: maybe| please| then| could| go and)? (?:do (?:the|a)|be (?:looking|doing|working|writing|making|"
+            rf"checking|preparing)|(?:{_DO})\b|work\b)|\b(?:would|could|can) you (?:please |then )?(?:{_DO})\b|"
+            rf"\byou're (?:looking at|doing|writing|making)\b"
         ),
         "please": any_of(r"\bplease\b"),
         "action item": any_of(r"\b(?:action item|to-?do)\b:?"),
@@ -149,8 +178,9 @@ ENGLISH: Final = Phrases(
             r"yesterday|already|\w{3,}ed (?:it|the|that|them|a|by)|been|ago|I've|we've|they've)\b"
         ),
         "reported": any_of(
-            r"\b(?:last|previous) (?:time|meeting|week)\b|\bpreviously\b|\b(?:he|she|they|people|everyone|"
-            r"everybody) (?:said|says|say|told|want|wants|think|thinks)\b"
+            r"\b(?:last|previous) (?:time|meeting|week|month|year)\b|\bpreviously\b|\b(?:he|she|they|people|everyone|"
+            r"somebody|someone|who|[a-z]+ (?:has|have)|"
+            r"everybody) (?:said|says|say|told|claims?|want|wants|think|thinks)\b"
         ),
         "about somebody else": any_of(r"\b(?:he|she|his|her|him|they|their|there's|there is|there are)\b"),
         "stumbles": any_of(r"\b(?:um|uh|er|erm|mm|hmm|you know|like|yeah)\b|\b(\w+) \1\b"),
@@ -184,7 +214,9 @@ ENGLISH: Final = Phrases(
             r"microphone|whiteboard|move on|moving on|go ahead|your turn|go first|questionnaire|"
             r"close(?: the)? meeting|"
             r"meeting (?:is )?(?:over|closed)|thank you|thanks|apologies|declarations?|take notes|the screen|"
-            r"the cable|criteri\w+)\b"
+            r"the cable|criteri\w+|see you|good (?:night|morning|evening)|average|tell (?:me|us) (?:a|about|what|how)|"
+            r"I(?:'ll| will) (?:talk about|present|start|begin|tell you)|(?:give|put) (?:it |that )?(?:a )?(?:a )?"
+            r"(?:one|two|three|four|five|six|seven))\b"
         ),
     },
     accepts=any_of(

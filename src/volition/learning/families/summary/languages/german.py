@@ -33,6 +33,13 @@ _WHEN: Final = (
     r"august|september|oktober|november|dezember|(?:der|dem) \w+|nächste[rnm]? \w+|kommende[rnm]? \w+)"
 )
 
+_NO_PROMISE: Final = (  # "ich glaube" and the like
+    "habe|hätte|glaube|denke|finde|würde|könnte|möchte|wäre|brauche|sage|meine|werde|hoffe|"
+    "kenne|verstehe|sehe|höre|wollte|sollte|müsste|hatte|wusste|dachte|liebe|hasse|wette|"
+    "komme|stehe|sitze|nehme an|musste|konnte|heiße|warte|lebe|heute|gerne|hatte|durfte|"
+    "bitte|alle|viele|beide"
+)
+
 GERMAN: Final = Phrases(
     code="de",
     name="German",
@@ -102,6 +109,21 @@ GERMAN: Final = Phrases(
             rf"age|ange|eibe|icke|echte|"
             rf"eiche|erde|inge|ühre|ändere))\b|\b(?:(?:{_DO})e) ich\b"
         ),
+        "own will": any_of(rf"\bich (?!(?:{_NO_PROMISE})\b)[a-zäöüß]+e\b"),
+        "own going": any_of(rf"\b(?:(?!(?:{_NO_PROMISE})\b)[a-zäöüß]+e|{_DO}) ich\b|\bich (?:{_DO})\b"),
+        "declines": any_of(
+            r"\bich (?:\w+ ){1,8}nicht\b(?! nur)|\bnicht ich\b|\b(?:kann|will|werde|mache|schaffe) ich (?:\w+ )?nicht\b"
+        ),
+        "you'll have": any_of(r"\b(?:du|ihr) (?:hast|habt|bekommst|bekommt|kriegst|kriegt) (?:es|sie|den|die|das|ein)"),
+        "it is so": any_of(
+            r"\b(?!er|sie|wer|da|was)\w+ (?:ist|sind) (?:drin|raus|dabei|weg|zu|geschlossen|gestrichen|genehmigt|"
+            r"freiwillig)\b|\b(?:scheidet|fällt|entfällt|kommt|kommen|bleibt|bleiben|gilt|gelten)\b"
+        ),
+        "a verb": any_of(
+            r"\b(?:ist|sind|war|waren|hat|haben|hatte|habe|wird|werden|würde|kann|können|könnte|soll|sollen|muss|"
+            r"müssen|darf|will|wollen|ich|wir|du|er|sie|ihr|es|das|man|was|wer|wie|warum|wann|wo|ja|nein|danke|gut|"
+            r"okay|genau|stimmt|hallo|morgen|nicht)\b"
+        ),
         "told to": any_of(
             rf"^{_LEAD}(?:(?:also|dann|und),? )?(?:bitte )?(?:{_DO})e?t? (?!ich|wir|er|sie|es|das nicht)\w+"
         ),
@@ -127,10 +149,11 @@ GERMAN: Final = Phrases(
             r"\b(?:war|waren|hatte|hatten|wurde|wurden|sagte|sagten|gesagt|gefragt|gemacht|gewesen|gestern|"
             r"letzte[ns]? (?:woche|jahr|monat)|"
             r"damals|früher|schon|kam|kamen|wollte|wollten|stand|ließ|ließen|(?:habe|hat|"
-            r"haben) (?:\w+ ){0,8}ge\w+t|gab|nahm|ging)\b"
+            r"haben) (?:\w+ ){0,8}\w*ge\w+(?:t|en)|gab|nahm|ging)\b"
         ),
         "reported": any_of(
-            r"\b(?:letztes mal|beim letzten mal|letzte woche|in der letzten sitzung)\b|\b(?:er|sie|man|die leute|"
+            r"\b(?:letztes (?:mal|jahr)|beim letzten mal|letzte woche|in der letzten sitzung|es hieß)\b|"
+            r"\b(?:er|sie|man|jemand|einer|die leute|"
             r"alle) (?:sagt|sagen|meint|meinen|sagte|wollen|will|denkt|denken)\b"
         ),
         "about somebody else": any_of(r"\b(?:er|seine?[nmrs]?|ihre?[nmrs]?|ihm|ihn|ihnen|man|es gibt)\b"),
