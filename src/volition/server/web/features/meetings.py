@@ -20,7 +20,7 @@ from volition.learning.families.summary.shown import shown
 from volition.learning.families.summary.summary import Summary
 from volition.server.auth import Role
 from volition.server.web import labels as words
-from volition.server.web.features.recordings import Naming, naming_of, sound_address, what_is_kept
+from volition.server.web.features.recordings import Naming, is_unnamed, naming_of, sound_address, what_is_kept
 from volition.server.web.features.sharing import Sharing, sharing_of
 from volition.server.web.features.switches import FeatureOff, UseState, member, off, uses
 from volition.server.web.lists import Cut, cut
@@ -173,6 +173,7 @@ class MeetingPage:
         turns: The transcript.
         detail: What of the meeting is shown.
         recording: What there is to know of its recording; empty where there was none.
+        speakers: Where many of its lines are named at once; empty where none is left, or the visitor was not there.
         search: Where a search within it is sent.
         name: Its name, as that search sends it.
         action: Where this page's form is sent.
@@ -197,6 +198,7 @@ class MeetingPage:
     turns: Cut[Turn]
     detail: str
     recording: str
+    speakers: str
     search: str
     name: str
     action: str
@@ -298,6 +300,9 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
         turns=lines.each(partial(_turn, visit, meeting)),
         detail=_details(meeting),
         recording=what_is_kept(meeting),
+        speakers=f"/speakers/{quote(name, safe='')}"
+        if meeting.was_there and any(map(is_unnamed, meeting.lines))
+        else "",
         search="/search",
         name=name,
         action=address(name),
