@@ -314,6 +314,7 @@ class _Site:
             is_secure=context.is_secure,
             device=context.device,
             agent=words.browser(request.headers.get("user-agent", "")),
+            zone=request.cookies.get("zone", ""),
             ranges=request.headers.get("range", ""),
             is_forwarded=context.is_forwarded,
             jobs=self._jobs,

@@ -27,6 +27,7 @@ from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Nav, Pages, Visit
 from volition.server.web.person.excluding import Excluding, excluding_of
 from volition.server.web.person.settings import party_of
+from volition.server.web.zones import zone_of
 
 pages = Pages()
 PATH: Final = "/meetings"
@@ -165,6 +166,7 @@ class MeetingPage:
         uses: Each use of what the visitor said, and whether it is on.
         off: Why there is no summary; none where there is one.
         sections: The summary.
+        zone: The time zone in which days of tasks are told; empty where no task has a day.
         topics: Time marks, in the order of the meeting.
         note: A note on the summary; may be empty.
         can_tell: Whether a language model can write it as prose.
@@ -190,6 +192,7 @@ class MeetingPage:
     uses: tuple[UseState, ...]
     off: FeatureOff | None
     sections: tuple[QuoteSection, ...]
+    zone: str
     topics: tuple[TopicLink, ...]
     note: str
     can_tell: bool
@@ -292,6 +295,7 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
         uses=shown,
         off=is_off,
         sections=() if summary is None or minutes is None else _sections(visit, summary, minutes, leads_to),
+        zone=zone_of(visit)[0] if minutes is not None and any(task.due_date for task in minutes.actions) else "",
         topics=_topics(summary, leads_to),
         note="" if summary is None else summary.note or "",
         can_tell=summary is not None and visit.workspace.features.endpoint() is not None,
@@ -352,7 +356,7 @@ def _summed_up(
     try:
         summary = workspace.features.summarize(name, person=person)
         prose = workspace.features.prose(summary, person=person) if tell else None
-        return summary, workspace.features.minutes(name, person=person), prose, None
+        return summary, workspace.features.minutes(name, person=person, zone=zone_of(visit)[1]), prose, None
     except RefusedError:
         works = "The transcript below is still there."
         return (
