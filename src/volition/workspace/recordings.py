@@ -12,12 +12,13 @@ from datetime import datetime
 from itertools import count
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from volition.canonical import canonical_json, datetime_to_us
 from volition.consent.gate import decide
 from volition.consent.identity import UNKNOWN
 from volition.consent.permits import Reason
+from volition.consent.references import source_id
 from volition.errors import BackendError, InvalidInputError
 from volition.files import write_file
 from volition.progress import Progress, silent
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from volition.records.ingest.recording import Recording, Track
     from volition.records.ingest.sound import Piece as SoundPiece
     from volition.records.ingest.speech import Recogniser
+    from volition.records.ingest.voices import VoiceEncoder
+    from volition.records.lake import Row
 
 PURPOSE: Final = "feature/transcribe"
 AUDIO: Final = ("content/audio", "content/video")
@@ -95,6 +98,8 @@ class Recordings:
         language: str | None = None,
         private: bool = False,
         recogniser: "Recogniser | None" = None,
+        group_voices: bool = False,
+        voice_encoder: "VoiceEncoder | None" = None,
         progress: Progress = silent,
     ) -> Collected:
         """Collect a recording of a meeting, track by track.
@@ -112,6 +117,8 @@ class Recordings:
             language: What is spoken, as an ISO 639 code; none to find that out.
             private: Whether nothing that many see may learn from it.
             recogniser: What turns sound into words; by default that of the settings.
+            group_voices: Whether the lines of a mixed track are grouped by voice, so that people name them sooner.
+            voice_encoder: What tells voices apart; by default the one that is installed.
             progress: Told how many seconds of a track are done.
 
         Raises:
@@ -119,6 +126,10 @@ class Recordings:
             MissingExtraError: What reads or transcribes recordings is not installed.
             BackendError: No weights are installed, or the disk is full; what was transcribed is there.
         """
+        if group_voices and voice_encoder is None:
+            from volition.records.ingest.voices import find_voice_encoder  # noqa: PLC0415 - it loads numpy
+
+            voice_encoder = find_voice_encoder()  # before an hour of work, not after it
         from volition.records.ingest.recording import tracks_of, transcript_beside  # noqa: PLC0415 - it loads numpy
 
         account = self._opened.parties.account(account).id
@@ -137,6 +148,8 @@ class Recordings:
                 continue
             listener = listener or self._recogniser()
             self._transcribe(recording, track, listener, language, collected, progress)
+            if group_voices and voice_encoder is not None and not track.speaker:
+                collected.add(self._group_voices(recording, track, voice_encoder, progress))
         return collected
 
     def sound(self, record: str, *, person: str) -> bytes:
@@ -164,11 +177,11 @@ class Recordings:
                     return sound
         raise InvalidInputError("There is no such recording that you may hear.")
 
-    def name(self, record: str, *, speaker: str, by: str) -> Collected:
-        """Say who speaks in a line of a recording whose track does not tell; from then on that person is asked.
+    def name(self, records: Sequence[str], *, speaker: str, by: str) -> Collected:
+        """Say who speaks in lines of a recording whose track does not tell; from then on that person is asked.
 
         Args:
-            record: The line.
+            records: The lines; all of them are named, or none.
             speaker: Pseudonym of who speaks, one of those who were there.
             by: Id of whoever says so, who was there.
 
@@ -181,14 +194,40 @@ class Recordings:
         if known.account is None or known.is_guest:
             raise InvalidInputError("Only users of the account who were in a meeting say who speaks in it.")
         reader = participant(known, known.account, self._opened.now_us)
-        rows = self._opened.lake.heard_rows(reader, categories=[_LINES], record=record)
-        row = next((one for one in rows if any(was_there(pseudonym, one) for pseudonym in known.pseudonyms)), None)
         named = self._opened.parties.person_by_pseudonym(speaker)
-        if row is None or named is None or not was_there(speaker, row):
-            raise InvalidInputError("There is no such line, or you were not there, or they were not.")
-        others = [one for one in row.people if one not in {speaker, UNKNOWN}]
-        draft = named_draft(row, speaker=named.name or named.id, people=[speaker, *others], by=known.pseudonym)
-        return self._take([draft], known.account)
+        drafts = []
+        for record in records:
+            rows = self._opened.lake.heard_rows(reader, categories=[_LINES], record=record)
+            row = next((one for one in rows if any(was_there(pseudonym, one) for pseudonym in known.pseudonyms)), None)
+            if row is None or named is None or not was_there(speaker, row):
+                raise InvalidInputError("There is no such line, or you were not there, or they were not.")
+            others = [one for one in row.people if one not in {speaker, UNKNOWN}]
+            name, people = named.name or named.id, [speaker, *others]
+            drafts.append(named_draft(row, speaker=name, people=people, by=known.pseudonym))
+        return self._take(drafts, known.account)
+
+    def voices(self, meeting: str, *, person: str) -> dict[str, int]:
+        """Return by which voice lines of a meeting were grouped, by their records: for somebody who was there.
+
+        Grouping is a use of what was said, so it is shown only as long as the gate lets it through for
+        `feature/transcribe`.
+        """
+        from volition.records.ingest.recording import VOICE  # noqa: PLC0415 - it loads numpy
+
+        known = self._opened.parties.person(person)
+        if known.account is None or known.is_guest:
+            return {}
+        return {
+            row.record_id: row.payload[VOICE]
+            for row in self._lines(known.account, meeting)
+            if VOICE in row.payload and any(was_there(pseudonym, row) for pseudonym in known.pseudonyms)
+        }
+
+    def _lines(self, account: str, meeting: str) -> "Iterable[Row]":
+        """Return what the gate lets through of a meeting's lines."""
+        return self._opened.lake.rows(
+            self._gate.permits(PURPOSE), categories=[_LINES], accounts=[account], source=source_id(account, meeting)
+        )
 
     def _named(
         self, account: str, name: str, started_us: int, found: "Sequence[Track]", participants: Sequence[str]
@@ -276,6 +315,43 @@ class Recordings:
         collected.add(self._take([*drafts, done], recording.account))
         return ""
 
+    def _group_voices(
+        self, recording: "Recording", track: "Track", encoder: "VoiceEncoder", progress: Progress
+    ) -> Collected:
+        """Group the lines of a mixed track by voice, once: piece by piece under the gate, and all of it or nothing."""
+        from volition.records.ingest.recording import VOICE, voiced_draft  # noqa: PLC0415 - as above
+        from volition.records.ingest.sound import CutShortError, pieces  # noqa: PLC0415
+        from volition.records.ingest.voices import group_voices  # noqa: PLC0415
+
+        found = [row for row in self._lines(recording.account, recording.meeting) if "track" in row.payload]
+        own = sorted((row for row in found if row.payload["track"] == track.label), key=_start_ms)
+        lines = [row for row in own if not row.payload["speaker"]]
+        if not lines or any(VOICE in row.payload for row in own):
+            return Collected()
+        stage, seconds = f"comparing voices on {track.label}", ceil(track.sound.duration_s)
+        vectors = dict[str, Any]()
+        try:
+            for piece in pieces(track.path, channel=track.channel):
+                refused = self._refusal(recording, track, piece.start_ms)
+                if refused:
+                    return self._take([_ungrouped(track, refused)], recording.account)
+                within = [row for row in lines if piece.start_ms <= _start_ms(row) < piece.end_ms]
+                vectors |= zip(
+                    (row.record_id for row in within),
+                    encoder.encode([piece.between(_start_ms(row), row.payload["end_ms"]) for row in within]),
+                    strict=True,
+                )
+                progress(stage, ceil(piece.end_ms / 1000), seconds)
+        except CutShortError:
+            pass  # what was transcribed lies before
+        refused = self._refusal(recording, track, 0)  # somebody may have said no since
+        if refused:
+            return self._take([_ungrouped(track, refused)], recording.account)
+        before = max((row.payload.get(VOICE, 0) for row in found), default=0)  # of another track
+        groups = group_voices([vectors.get(row.record_id) for row in lines])
+        drafts = [voiced_draft(row, voice=before + group) for row, group in zip(lines, groups, strict=True) if group]
+        return self._take(drafts, recording.account)
+
     def _refusal(self, recording: "Recording", track: "Track", start_ms: int) -> str:
         """Say why a stretch of a track must not be transcribed, by all that was said until now; empty if it may."""
         from volition.records.ingest.recording import track_key  # noqa: PLC0415 - as above
@@ -322,6 +398,15 @@ def _drafts(recording: "Recording") -> list[Draft]:
     from volition.records.ingest.recording import track_draft  # noqa: PLC0415 - as above
 
     return [track_draft(recording, track) for track in recording.tracks]
+
+
+def _start_ms(row: "Row") -> int:
+    start_ms: int = row.payload["start_ms"]
+    return start_ms
+
+
+def _ungrouped(track: "Track", why: str) -> Note:
+    return Note(source=track.label, what=f"not grouped by voice: {why}.")
 
 
 def _untranscribed(track: "Track", why: str) -> Note:

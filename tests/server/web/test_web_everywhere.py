@@ -113,6 +113,7 @@ def lived(served, tmp_path):
         "/models/{model}": f"/models/{model}",
         "/requests/followed/{link}": f"/requests/followed/{followed}",
         "/search": "/search?q=launch",
+        "/speakers/{meeting:path}": "/speakers/talk",
         "/summaries/{meeting:path}": "/summaries/talk",
         "/terms/{version}": f"/terms/{terms}",
     }

@@ -102,6 +102,31 @@ def test_a_meeting_says_what_it_came_to_and_each_quote_leads_to_its_turn(server)
 
 
 @pytest.mark.slow
+def test_the_day_of_a_task_is_as_in_the_time_zone_of_whoever_reads_and_the_page_says_which(server, tmp_path):
+    say(server, "account:acme", "person:ada", "person:bo")
+    with server.workspaces.borrow() as workspace:
+        started = datetime(2025, 6, 4, 11, tzinfo=UTC)  # a Wednesday
+        workspace.records.collect_webvtt(tmp_path / "planning.vtt", account="acme", started=started, meeting="late")
+    client = come_in(server)
+    shown = {}
+    for zone in ("", "Pacific/Kiritimati", "nowhere/at_all"):
+        client.cookies.set("zone", zone)
+        page = client.get("/meetings/late").text
+        shown[zone] = (
+            re.search(r"by Thursday \((\d{4}-\d\d-\d\d)\)", page)[1],
+            re.search(r"calendar in (\S+),", page)[1],
+        )
+
+    assert shown[""] == ("2025-06-05", "UTC")
+    assert shown["Pacific/Kiritimati"] == ("2025-06-12", "Pacific/Kiritimati"), "there it was Thursday already"
+    assert shown["nowhere/at_all"] == shown[""]
+    asked = client.get("/meetings/late?zone=Pacific/Kiritimati").text
+    assert "by Thursday (2025-06-12)" in asked, "without a script, too"
+    refused = client.get("/meetings/late?zone=nowhere")
+    assert (refused.status_code, "There is no time zone" in refused.text) == (400, True)
+
+
+@pytest.mark.slow
 def test_a_meeting_is_readable_by_those_who_were_there_with_everything_off_and_by_nobody_else(server):
     client = come_in(server)
     page = client.get("/meetings/planning").text

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 pytest.importorskip("av", reason="recordings need the extra speech, which is not installed")
 
-from tones import Tones, said, write_wav
+from tones import Pitches, Tones, said, write_wav
 from volition.errors import InvalidInputError
 from volition.features.conversations import ConversationKind
 from volition.server.app import Server
@@ -150,10 +150,54 @@ def test_where_no_track_tells_somebody_who_was_there_says_who_speaks(asking_acco
         assert [(line.speaker, line.text) for line in named] == [("Bo Berg", "yes")]
         di = workspace.parties.person("di").pseudonym
         with pytest.raises(InvalidInputError, match="they were not"):
-            workspace.recordings.name(named[0].record_id, speaker=di, by="ada")
+            workspace.recordings.name([named[0].record_id], speaker=di, by="ada")
         told = next(line for line in lines_of(workspace, "review") if line.speaker == "Ada Byron")
         with pytest.raises(InvalidInputError, match="known by its track"):
-            workspace.recordings.name(told.record_id, speaker=bo, by="ada")
+            workspace.recordings.name([told.record_id], speaker=bo, by="ada")
+
+
+@pytest.mark.slow
+def test_lines_that_sound_alike_stand_together_and_only_the_ticked_ones_are_named(asking_accounts_alone, tmp_path):
+    server = asking_accounts_alone
+    options = {"account": "acme", "started": STARTED, "recogniser": Tones()}
+    mixed = write_wav(tmp_path / "talk.wav", said("yes", "later", "yes", "no", "yes", "later"))
+    with server.workspaces.borrow() as workspace:
+        workspace.recordings.keep("acme", keeps=True)
+        workspace.recordings.collect(
+            mixed, participants=["Ada Byron", "Bo Berg"], group_voices=True, voice_encoder=Pitches(), **options
+        )
+    ada = come_in(server, "ada")
+    assert '<a href="/speakers/talk">' in ada.get("/meetings/talk").text
+    page = ada.get("/speakers/talk").text
+    first, second, rest = page.split('<section class="card"')[1:]
+    assert [part.count('type="checkbox"') for part in (first, second, rest)] == [3, 2, 1]
+    assert " checked" not in page, "nothing is ticked before somebody read or heard it"
+    assert '<audio controls preload="none" src="/recordings/' in first
+    boxes = re.findall(r'name="(line-[0-9a-f]+)"', first)
+    bo = re.search(r'<option value="([0-9a-f]{32})">Bo Berg', page)[1]
+    form = {"speaker": bo, boxes[0]: "yes", boxes[2]: "yes"}
+    for who, account in (("di", "acme"), ("cy", "brill")):  # who was not there, and another tenant
+        other = come_in(server, who, account=account)
+        assert other.get("/speakers/talk").status_code == other.post("/speakers/talk", data=form).status_code == 400
+    guest = TestClient(server, base_url="http://centre.example", headers=SAME)
+    assert guest.post("/speakers/talk", data=form, follow_redirects=False).status_code in {303, 401, 403}
+    assert ada.post("/speakers/talk", data={"speaker": bo}, follow_redirects=False).status_code == 303
+    with server.workspaces.borrow() as workspace:
+        assert {line.speaker for line in lines_of(workspace, "talk")} == {""}, "nobody may, or nothing was ticked"
+
+    ada.post("/speakers/talk", data=form)
+
+    with server.workspaces.borrow() as workspace:
+        found = [(line.speaker, line.text) for line in lines_of(workspace, "talk")]
+        assert found == [("Bo Berg", "yes"), *(("", word) for word in ("later", "yes", "no")), found[-2], found[-1]]
+        assert found[-2:] == [("Bo Berg", "yes"), ("", "later")]
+        assert (
+            workspace.recordings.voices("talk", person="ada").keys().isdisjoint(box[5:] for box in (boxes[0], boxes[2]))
+        )
+        assert workspace.recordings.voices("talk", person="di") == {}
+        workspace.consent.decide("account:acme", yes=False, data=["content"], purpose=["feature/transcribe"])
+        assert workspace.recordings.voices("talk", person="ada") == {}, "a no hides what was compared"
+    assert "The lines are not grouped by voice." in ada.get("/speakers/talk").text
 
 
 def lines_of(workspace, meeting):

@@ -36,6 +36,7 @@ otlp_traces  OTLP traces, as logs
 zoom         Zoom's webhooks
 zoom_chat    Zoom's saved chat
 speech       what was said in a sound, and when: recognisers
+voices       lines of one track, grouped by voice
 sound        sound files, read piece by piece and written small
 recording    recordings: whose voice is on which track, and what becomes of it
 """

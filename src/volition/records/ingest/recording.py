@@ -38,6 +38,8 @@ _ZOOM_TRACK: Final = re.compile(r"audio(?P<name>\D(?:.*\D)?)\d{6,}+")
 _NO_NAME: Final = re.compile(
     r"(?:audio|track|source|recording|mix(?:ture|ed)?|channel|call|meeting|zoom|video)[\W\d_]*", re.IGNORECASE
 )
+VOICE: Final = "voice"
+"""The field of a line that says in which group of lines it is that sound alike, from 1; see `voices`."""
 _JOIN_MS: Final = 2_000
 """Pauses in which somebody goes on: between two lines of one speaker no longer than that, nobody else is taken to."""
 
@@ -254,6 +256,8 @@ def line_drafts(recording: Recording, track: Track, piece: Piece, said: Sequence
 def named_draft(row: Row, *, speaker: str, people: Sequence[str], by: str) -> Draft:
     """Return a line whose speaker nobody knew as that of a person whom somebody in the meeting has named.
 
+    Which voice it was grouped by is not kept any longer.
+
     Args:
         row: The line.
         speaker: What the person is called.
@@ -267,14 +271,27 @@ def named_draft(row: Row, *, speaker: str, people: Sequence[str], by: str) -> Dr
     is_named = "named_by" in said
     if HEARD_IN not in said or (said["speaker"] and not is_named):
         raise InvalidInputError("Who says this is known by its track. Nothing was changed.")
+    kept = {name: value for name, value in said.items() if name != VOICE}
+    return _changed(row, people, {**kept, "speaker": speaker, "named_by": by})
+
+
+def voiced_draft(row: Row, *, voice: int) -> Draft:
+    """Return a line whose speaker nobody knows, with the group of lines of the same recording that sound like it."""
+    return _changed(row, row.people, {**row.payload, VOICE: voice})
+
+
+def _changed(row: Row, people: Sequence[str], payload: Mapping[str, Any]) -> Draft:
+    """Return the next form of a line of which no track tells who speaks."""
+    said = row.payload
+    version = said.get("named", 0) + 1
     return Draft(
         key=_line_key(said["meeting"], said["track"], said["start_ms"]),
         account=row.account,
         people=tuple(PersonRef(pseudonym=one) for one in people),
         category=row.category,
         at_us=row.collected_us,
-        payload={**said, "speaker": speaker, "named_by": by, "named": said.get("named", 0) + 1},
-        version=said.get("named", 0) + 1,
+        payload={**payload, "named": version},
+        version=version,
     )
 
 

@@ -68,6 +68,11 @@ class Piece:
         """Whether nobody can be heard in it."""
         return loudest(self.samples) < _SILENT
 
+    def between(self, start_ms: int, end_ms: int) -> Samples:
+        """Return what of it lies between two instants of the file, milliseconds (the last not included)."""
+        first, last = ((one - self.start_ms) * RATE // 1000 for one in (start_ms, end_ms))
+        return self.samples[max(0, first) : max(0, last)]
+
 
 class CutShortError(InvalidInputError):
     """A file ends early, or is damaged from some place on; what lies before was read."""

@@ -9,6 +9,7 @@ Each module knows only those before it:
 page       what a page is: a visit in, one frozen dataclass out; roles, navigation
 labels     what things are called on pages
 lists      a long list a part at a time, and a box to find something in it
+zones      the time zone of whoever reads, for days that follow from words
 standing   how a use stands, in a word, and whether anything here makes that use at all
 playing    sound, answered by the range
 answering  what a yes and a no to a switch would do

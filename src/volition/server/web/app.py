@@ -66,7 +66,7 @@ from volition.server.web.console import guests as console_guests
 from volition.server.web.console import models as console_models
 from volition.server.web.console import people as console_people
 from volition.server.web.console import terms as console_terms
-from volition.server.web.features import chat, meetings, recommendations, recordings, search, sharing, written
+from volition.server.web.features import chat, meetings, recommendations, recordings, search, sharing, speakers, written
 from volition.server.web.page import (
     AREAS,
     NOBODY,
@@ -135,6 +135,7 @@ MODULES: Final = (
     account_terms,
     meetings,
     recordings,
+    speakers,
     written,
     chat,
     search,
@@ -313,6 +314,7 @@ class _Site:
             is_secure=context.is_secure,
             device=context.device,
             agent=words.browser(request.headers.get("user-agent", "")),
+            zone=request.cookies.get("zone", ""),
             ranges=request.headers.get("range", ""),
             is_forwarded=context.is_forwarded,
             jobs=self._jobs,

@@ -162,6 +162,7 @@ class Visit:
         is_secure: Whether it came by https.
         device: What was kept in a browser in which somebody signed in before; none otherwise.
         agent: The browser, in two words; empty where it is not known.
+        zone: The browser's time zone, as it says itself; empty where it does not. `zones.zone_of` checks it.
         ranges: Which bytes of the answer are asked for, as the client wrote it; empty for all of them.
         is_forwarded: Whether anything says that the request passed a proxy.
         jobs: The server's background jobs.
@@ -187,6 +188,7 @@ class Visit:
     is_secure: bool
     device: str | None
     agent: str
+    zone: str
     ranges: str
     is_forwarded: bool
     jobs: Jobs

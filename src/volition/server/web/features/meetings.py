@@ -20,13 +20,14 @@ from volition.learning.families.summary.shown import shown
 from volition.learning.families.summary.summary import Summary
 from volition.server.auth import Role
 from volition.server.web import labels as words
-from volition.server.web.features.recordings import Naming, naming_of, sound_address, what_is_kept
+from volition.server.web.features.recordings import Naming, is_unnamed, naming_of, sound_address, what_is_kept
 from volition.server.web.features.sharing import Sharing, sharing_of
 from volition.server.web.features.switches import FeatureOff, UseState, member, off, uses
 from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Nav, Pages, Visit
 from volition.server.web.person.excluding import Excluding, excluding_of
 from volition.server.web.person.settings import party_of
+from volition.server.web.zones import zone_of
 
 pages = Pages()
 PATH: Final = "/meetings"
@@ -165,6 +166,7 @@ class MeetingPage:
         uses: Each use of what the visitor said, and whether it is on.
         off: Why there is no summary; none where there is one.
         sections: The summary.
+        zone: The time zone in which days of tasks are told; empty where no task has a day.
         topics: Time marks, in the order of the meeting.
         note: A note on the summary; may be empty.
         can_tell: Whether a language model can write it as prose.
@@ -173,6 +175,7 @@ class MeetingPage:
         turns: The transcript.
         detail: What of the meeting is shown.
         recording: What there is to know of its recording; empty where there was none.
+        speakers: Where many of its lines are named at once; empty where none is left, or the visitor was not there.
         search: Where a search within it is sent.
         name: Its name, as that search sends it.
         action: Where this page's form is sent.
@@ -189,6 +192,7 @@ class MeetingPage:
     uses: tuple[UseState, ...]
     off: FeatureOff | None
     sections: tuple[QuoteSection, ...]
+    zone: str
     topics: tuple[TopicLink, ...]
     note: str
     can_tell: bool
@@ -197,6 +201,7 @@ class MeetingPage:
     turns: Cut[Turn]
     detail: str
     recording: str
+    speakers: str
     search: str
     name: str
     action: str
@@ -290,6 +295,7 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
         uses=shown,
         off=is_off,
         sections=() if summary is None or minutes is None else _sections(visit, summary, minutes, leads_to),
+        zone=zone_of(visit)[0] if minutes is not None and any(task.due_date for task in minutes.actions) else "",
         topics=_topics(summary, leads_to),
         note=" ".join(one for one in (summary and summary.note, minutes and minutes.taught) if one),
         can_tell=summary is not None and visit.workspace.features.endpoint() is not None,
@@ -298,6 +304,9 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
         turns=lines.each(partial(_turn, visit, meeting)),
         detail=_details(meeting),
         recording=what_is_kept(meeting),
+        speakers=f"/speakers/{quote(name, safe='')}"
+        if meeting.was_there and any(map(is_unnamed, meeting.lines))
+        else "",
         search="/search",
         name=name,
         action=address(name),
@@ -347,7 +356,7 @@ def _summed_up(
     try:
         summary = workspace.features.summarize(name, person=person)
         prose = workspace.features.prose(summary, person=person) if tell else None
-        return summary, workspace.features.minutes(name, person=person), prose, None
+        return summary, workspace.features.minutes(name, person=person, zone=zone_of(visit)[1]), prose, None
     except RefusedError:
         works = "The transcript below is still there."
         return (

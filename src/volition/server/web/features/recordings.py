@@ -52,7 +52,7 @@ def say_who_speaks(visit: Visit) -> Redirect:
     """Say who speaks in a line of a recording."""
     person, _ = member(visit)
     record, speaker = visit.path["record"], visit.form.get("speaker", "")
-    visit.workspace.recordings.name(record, speaker=speaker, by=person)
+    visit.workspace.recordings.name([record], speaker=speaker, by=person)
     named = visit.workspace.parties.person_by_pseudonym(speaker)
     name = "They" if named is None else named.name or named.id
     text = f"{name} speaks there, you said. From now on their answers count for what is said in that line."
@@ -67,16 +67,25 @@ def sound_address(line: ConversationLine) -> str:
 
 def naming_of(visit: Visit, meeting: Conversation, line: ConversationLine) -> Naming | None:
     """Return the form for a line of which no track tells who speaks; none for others, and for whoever was not there."""
-    if not (line.is_recorded and meeting.was_there and (line.is_named or not line.speaker)):
+    if not (meeting.was_there and (is_unnamed(line) or (line.is_recorded and line.is_named))):
         return None
-    parties = visit.workspace.parties
-    people = {one: parties.person_by_pseudonym(one) for one in line.members}
-    options = tuple(
+    options = speaker_options(visit, line)
+    return Naming(action=f"{PATH}/{line.record_id}/speaker", options=options, is_named=line.is_named)
+
+
+def is_unnamed(line: ConversationLine) -> bool:
+    """Return whether a line was recorded, and neither a track nor a person says who speaks."""
+    return line.is_recorded and not line.speaker
+
+
+def speaker_options(visit: Visit, line: ConversationLine) -> tuple[SpeakerOption, ...]:
+    """Return who may be the speaker of a line: everyone who was there."""
+    people = {one: visit.workspace.parties.person_by_pseudonym(one) for one in line.members}
+    return tuple(
         SpeakerOption(value=pseudonym, name=person.name or person.id)
         for pseudonym, person in people.items()
         if person is not None
     )
-    return Naming(action=f"{PATH}/{line.record_id}/speaker", options=options, is_named=line.is_named)
 
 
 def what_is_kept(meeting: Conversation) -> str:
