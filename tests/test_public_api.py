@@ -25,6 +25,7 @@ ANY = {
     "GateQuestions.judge(return)": "likewise",
     "Records.permitted(table)": "a table of one of many packages, none of which need be installed",
     "Snapshots.create_from(table)": "likewise",
+    "Snapshots.create_from(session)": "Spark's, likewise",
     "Snapshots.listing(table)": "likewise",
     "Records.permitted(connection)": "DuckDB's, likewise",
     "Terms.from_json(value)": "any JSON value may arrive",

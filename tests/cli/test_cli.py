@@ -204,7 +204,7 @@ def write_what_another_system_has(base):
     texts = {
         "newcomers.csv": "id,account\nhelio,\ntin,helio\n",
         "answers.csv": "id,user_id,granted,created_at\n1,mara,t,2025-06-01 09:00:00\n2,nobody,f,2025-06-01 09:00:00\n",
-        "ours.toml": 'data = ["service"]\npurpose = ["train"]\n',
+        "ours.toml": 'data = ["service"]\npurpose = ["train"]\n[columns]\npurpose = ""\n',
     }
     for name, text in texts.items():
         (base / name).write_text(text)
