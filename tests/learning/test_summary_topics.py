@@ -12,7 +12,7 @@ from test_summary import segment
 from bench.quality.topics import differences
 from volition.learning.families.summary.sentences import in_turn
 from volition.learning.families.summary.summary import summarize
-from volition.learning.families.summary.topics import find_topics
+from volition.learning.families.summary.topics import find_topics, topic_of
 
 CHATTER = "well so it is what we said about the one that they have there and then you know how it goes on"
 
@@ -53,6 +53,52 @@ def test_without_sentence_embeddings_or_words_there_are_no_topics():
     rows = said("battery", "museum")
     assert find_topics([replace(rows[0], embedding=None), *rows[1:]]) == ()
     assert find_topics([]) == find_topics([segment("", 0)]) == ()
+
+
+def varied(*topics, seed, away=()):
+    """Talk about one word after the other, 40 turns each, no two alike; those of `away` are far from all the others."""
+    rng = np.random.default_rng(seed)
+    near = [segment(topic, 0).embedding for topic in topics]
+    rows = []
+    for topic, own in zip(topics, near, strict=True):
+        towards = own - sum(near) if topic in away else own
+        for _ in range(40):
+            words = " ".join(f"thing{number}" for number in rng.integers(1000, 10_000, size=9))
+            aside = rng.normal(size=384)
+            both = towards / np.linalg.norm(towards) + 0.5 * aside / np.linalg.norm(aside)
+            row = segment(f"The {topic} will have {words}.", len(rows))
+            rows.append(replace(row, embedding=(both / np.linalg.norm(both)).astype(np.float32)))
+    return rows
+
+
+def moments_by_topic(rows):
+    """Return how many moments of a summary each topic has."""
+    number = topic_of(rows)
+    turns = [moment.turn for moment in summarize(None, rows).moments]
+    return np.bincount(number[turns], minlength=number[-1] + 1).tolist()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_topics_whose_moments_are_worth_about_the_same_have_one_each(seed):
+    counts = moments_by_topic(varied("battery", "museum", "pension", "orchard", seed=seed))
+    assert len(counts) == 4
+    assert min(counts) >= 1
+
+
+def test_a_topic_of_which_nothing_is_worth_quoting_has_no_moment():
+    counts = moments_by_topic(varied("battery", "museum", "pension", seed=0, away={"pension"}))
+    assert len(counts) == 3
+    assert counts[2] == 0
+
+
+def test_each_line_is_of_the_topic_that_began_last():
+    rows = said("battery", "museum", "pension")
+    begins = [topic.turn for topic in find_topics(rows)]
+    number = topic_of(rows).tolist()
+    assert [number.index(topic) for topic in range(len(begins))] == begins
+    assert number == sorted(number)
+    assert not topic_of([replace(row, embedding=None) for row in rows]).any()
+    assert topic_of([]).tolist() == []
 
 
 def test_names_of_speakers_are_no_names_of_topics():

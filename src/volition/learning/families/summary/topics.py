@@ -23,7 +23,7 @@ from volition.learning.families.summary.features import Floats, Ints
 from volition.learning.families.summary.sentences import COMMON, tokens_of, words_of
 from volition.records.lake import Row
 
-# Chosen on the meetings of a training set alone, by Pk (see `bench/quality_topics.py`).
+# Chosen on the meetings of a training set alone, by Pk (see `bench/quality/topics.py`).
 _BLOCK_WORDS: Final = 150  # a topic is a run of blocks, of whole turns and about so many words each
 _EARNS: Final = 1.0  # by how much a further topic has to bring blocks nearer to the middle of their topics, squared
 
@@ -69,15 +69,9 @@ def find_topics(segments: Sequence[Row]) -> tuple[Topic, ...]:
     Returns:
         In the order of the meeting, without gaps; none if a segment has no embedding, or nothing was said.
     """
-    vectors = [row.embedding for row in segments if row.embedding is not None]
-    heard = [len(row.payload["text"].split()) for row in segments]
-    if len(vectors) < len(segments) or not any(heard):
+    starts = _starts(segments)
+    if not starts:
         return ()
-    block = _blocks(heard)
-    starts = [0]
-    if block[-1] + 1 >= _FEWEST_BLOCKS:
-        whole = np.rint(np.stack(vectors).astype(np.float64) * _ONE).astype(np.int64)
-        starts += [int(np.searchsorted(block, cut)) for cut in _cuts(_middles(whole, heard, block))]
     ends = [*starts[1:], len(segments)]
     named = _names(segments, list(zip(starts, ends, strict=True)))
     return tuple(
@@ -91,6 +85,29 @@ def find_topics(segments: Sequence[Row]) -> tuple[Topic, ...]:
         )
         for start, end, words in zip(starts, ends, named, strict=True)
     )
+
+
+def topic_of(segments: Sequence[Row]) -> Ints:
+    """Return the number of each segment's topic, from 0: shape (segments,); all 0 where `find_topics` finds none.
+
+    Args:
+        segments: In the order in which they were said.
+    """
+    starts = _starts(segments) or [0]
+    return np.asarray(np.searchsorted(starts, np.arange(len(segments)), side="right") - 1)
+
+
+def _starts(segments: Sequence[Row]) -> list[int]:
+    """Return the segments that begin topics; none if a segment has no embedding, or nothing was said."""
+    vectors = [row.embedding for row in segments if row.embedding is not None]
+    heard = [len(row.payload["text"].split()) for row in segments]
+    if len(vectors) < len(segments) or not any(heard):
+        return []
+    block = _blocks(heard)
+    if block[-1] + 1 < _FEWEST_BLOCKS:
+        return [0]
+    whole = np.rint(np.stack(vectors).astype(np.float64) * _ONE).astype(np.int64)
+    return [0, *(int(np.searchsorted(block, cut)) for cut in _cuts(_middles(whole, heard, block)))]
 
 
 def _blocks(heard: Sequence[int]) -> Ints:
