@@ -7,6 +7,7 @@ room: 110 words.
 import json
 import random
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -58,7 +59,8 @@ def summary_quality(
         progress: Told how far reading, training and summarising are.
 
     Returns:
-        Figures by system, in percent, with 95 % intervals over meetings, and the goals with whether they are met.
+        Figures by system, in percent, with 95 % intervals over meetings; of how many of a meeting's topics there are
+        quotes; and the goals with whether they are met.
     """
     model = SummaryFamily().fit(read_meetings(train_dir, encoder, progress), parts=NoParts(), progress=progress)
     rows = read_meetings(report_dir, encoder, progress)
@@ -69,6 +71,7 @@ def summary_quality(
 
     scores: dict[str, list[list[float]]] = {}
     lengths: dict[str, list[int]] = {}
+    topics: dict[str, list[int]] = {}
     for done, name in enumerate(names, start=1):
         segments = [row for row in by_name[name] if row.payload["kind"] == "segment"]
         reference = next(row.payload["text"] for row in by_name[name] if row.payload["kind"] == "summary")
@@ -76,6 +79,8 @@ def summary_quality(
             values = [_rouge(quotes, reference) for quotes in summaries]
             scores.setdefault(system, []).append(np.mean(values, axis=0).tolist())
             lengths.setdefault(system, []).append(sum(len(quote.split()) for quote in summaries[0]))
+        for system, count in _topics(model, segments).items():
+            topics.setdefault(system, []).append(count)
         progress("summarising", done, len(names))
     table = {system: 100 * np.array(values) for system, values in scores.items()}
     gain = table["trained"] - table["longest sentences"]
@@ -89,6 +94,7 @@ def summary_quality(
             }
             for system, values in table.items()
         },
+        "topics a meeting": {system: interval(np.array(counts, dtype=float)) for system, counts in topics.items()},
         "trained less longest sentences": {
             measure: interval(gain[:, column]) for column, measure in enumerate(MEASURES)
         },
@@ -164,6 +170,17 @@ def _summaries(model: Model, segments: Sequence[Row]) -> dict[str, list[list[str
 
 def _quotes(model: Model | None, segments: Sequence[Row]) -> list[str]:
     return [moment.quote for moment in summarize(model, segments, words=WORDS).moments]
+
+
+def _topics(model: Model | None, segments: Sequence[Row]) -> dict[str, int]:
+    """Return how many topics one meeting has, and of how many of them there are quotes; 0 without embeddings."""
+    counts = {}
+    for system, by in (("trained", model), ("untrained", None)):
+        summary = summarize(by, segments, words=WORDS)
+        begins = [topic.turn for topic in summary.topics]
+        counts["found"] = len(begins)
+        counts[f"quoted, {system}"] = len({bisect_right(begins, moment.turn) for moment in summary.moments} - {0})
+    return counts
 
 
 def _fill(sentences: Sequence[str], order: Iterable[int]) -> list[str]:
