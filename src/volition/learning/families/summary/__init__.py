@@ -10,8 +10,8 @@ The weights are solved when a model is opened. No word of any meeting is stored.
 
 Sources: fixed-point sufficient statistics as in exact unlearning by summation, Cao and Yang 2015,
 doi:10.1109/SP.2015.35; redundancy by maximal marginal relevance, Carbonell and Goldstein 1998,
-doi:10.1145/290941.291025; less for each further
-quote of a topic, Lin and Bilmes 2011, https://aclanthology.org/P11-1052; ROUGE, Lin 2004, https://aclanthology.org/W04-1013.
+doi:10.1145/290941.291025; less for each further quote of a topic, Lin and Bilmes 2011,
+https://aclanthology.org/P11-1052; ROUGE, Lin 2004, https://aclanthology.org/W04-1013.
 
 Each module knows only those before it:
 
