@@ -203,7 +203,7 @@ def test_two_ledgers_of_one_file_take_turns(tmp_path):
 RUN = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 APPEND_FOREVER = """
-import sys, threading
+import os, sys, threading
 from simulator import SIGNER
 from volition.ledger.entry import NewEntry
 from volition.ledger.log import Ledger
@@ -213,8 +213,8 @@ def work(name):
     number = 0
     while True:
         [entry] = ledger.append(NewEntry(kind="region", body={"by": f"{sys.argv[2]}-{name}", "number": number}))
-        sys.stdout.write(f"{entry.seq} {sys.argv[2]}-{name} {number}\\n")
-        sys.stdout.flush()
+        # Whole, and at once: in a buffer that threads share, lines of others wait, and are lost with the process.
+        os.write(1, f"{entry.seq} {sys.argv[2]}-{name} {number}\\n".encode())
         number += 1
 for name in range(8):
     threading.Thread(target=work, args=(name,)).start()
@@ -261,11 +261,12 @@ def test_killed_while_several_threads_append_all_that_was_acknowledged_is_there(
         worker = subprocess.Popen(
             [sys.executable, "-c", APPEND_FOREVER, str(path), str(attempt)], stdout=subprocess.PIPE, text=True, env=RUN
         )
-        said = worker.stdout.readline()
-        time.sleep(moments.uniform(0, 0.2))
-        worker.send_signal(signal.SIGKILL)
-        said += worker.communicate(timeout=60)[0]
-        assert worker.returncode == -signal.SIGKILL
+        with worker.stdout as lines:
+            said = lines.readline()
+            time.sleep(moments.uniform(0, 0.2))
+            worker.send_signal(signal.SIGKILL)
+            said += lines.read()  # not `communicate`, which forgets what was read together with the first line
+        assert worker.wait(timeout=60) == -signal.SIGKILL
         acknowledged = [line.split() for line in said[: said.rfind("\n")].split("\n")]
         with closing(SqliteStore(path)) as store:
             ledger = Ledger(store, SIGNER)
