@@ -15,6 +15,9 @@ export interface AccountOut { account: string; name: string; terms: string | nul
 /** Accounts to add, many at once. */
 export interface AccountsIn { dry_run?: boolean; accounts: AccountIn[] }
 
+/** A model that a request affects; `due` is null once it has forgotten, `rows` where its training set is gone. */
+export interface AffectedModelOut { model: string; family: string; rows: number | null; due: string | null; forgotten: string | null; successor: string | null }
+
 /** A kind of data that can be named, in words, and whether it is what people said, wrote or made. */
 export interface CategoryOut { name: string; words: string; content: boolean }
 
@@ -104,6 +107,8 @@ export interface Listing_ModelOut { items: ModelOut[]; next: string | null }
 
 export interface Listing_PersonOut { items: PersonOut[]; next: string | null }
 
+export interface Listing_RequestOut { items: RequestOut[]; next: string | null }
+
 export interface Listing_RunOut { items: RunOut[]; next: string | null }
 
 export interface Listing_SummaryOut { items: SummaryOut[]; next: string | null }
@@ -152,6 +157,9 @@ export interface PurposeWords { title: string; does: string; without: string }
 
 /** Who can open a conversation; members are named to those who were there themselves. */
 export interface ReadersOut { was_there: boolean; members: string[]; openings: OpeningOut[] }
+
+/** Something that a person asked for, in force since `at`. */
+export interface RequestOut { kind: "refusal" | "exclusion" | "erasure"; seq: number; at: string; claimed: string | null; data: string[]; purpose: string[]; until: string | null; done: boolean; due: string | null; models: AffectedModelOut[]; spared: number }
 
 /** What to train; from a new snapshot unless one is named. */
 export interface RunIn { family: string; snapshot?: string | null }
@@ -262,7 +270,7 @@ export interface Operations {
   "GET /v1/people/{person}/export": { query: {}; document: unknown; answer: unknown };
   "GET /v1/people/{person}/holdings": { query: {}; document: unknown; answer: Record<string, unknown> };
   "GET /v1/people/{person}/proofs": { query: {}; document: unknown; answer: Record<string, unknown> };
-  "GET /v1/people/{person}/requests": { query: { cursor?: string | null; limit?: number }; document: unknown; answer: Listing_dict_str__Any };
+  "GET /v1/people/{person}/requests": { query: { cursor?: string | null; limit?: number }; document: unknown; answer: Listing_RequestOut };
   "POST /v1/people:batch": { query: {}; document: PeopleIn; answer: ImportOut };
   "GET /v1/readers": { query: { kind: ConversationKind; name: string }; document: unknown; answer: ReadersOut };
   "GET /v1/runs": { query: { cursor?: string | null; limit?: number }; document: unknown; answer: Listing_RunOut };

@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volition.errors import InvalidInputError
-from volition.learning.families.family import NoParts
+from volition.learning.audit.poisoning import measure_poisoning
+from volition.learning.audit.trainings import AuditParts
+from volition.learning.families.family import NoParts, RecentParts
 from volition.learning.families.model import Model
 from volition.learning.families.summary import family as summary
 from volition.learning.families.summary.family import SummaryFamily
@@ -480,3 +482,46 @@ def test_a_killed_training_reads_no_meeting_twice_and_ends_with_the_same_bytes(m
     assert FAMILY.fit(rows, parts=parts, progress=silent).files() == whole
     assert (len(read), len(kept)) == (2, 3)
     assert fit(meetings(5)).files() == FAMILY.fit(meetings(5), parts=parts, progress=silent).files() != whole
+
+
+# --- what audits remember ---
+
+
+@pytest.mark.parametrize("most_bytes", [0, 3_000_000, 1 << 30])
+def test_sums_that_are_remembered_give_the_same_bytes_however_few_fit(taught, model, most_bytes):
+    recent = RecentParts(most_bytes)
+    for gone in ("Ann", "Bob", "Ann"):
+        after = [row for row in taught if gone not in row.people or row.account != "acme"]
+        found = FAMILY.forget(model, before=taught, after=after, parts=recent, progress=silent)
+        assert found.files() == fit(after).files()
+        assert FAMILY.fit(after, parts=recent, progress=silent).files() == found.files()
+
+
+def test_audits_that_remember_find_the_same_and_read_each_meeting_once(taught, monkeypatch):
+    rows = [replace(row, account="acme", people=(f"p{place % 6}",)) for place, row in enumerate(taught)]
+    read = []
+    monkeypatch.setattr(Sums, "of", classmethod(lambda cls, one, of=Sums.of.__func__: read.append(one) or of(cls, one)))
+
+    def found(parts):
+        read.clear()
+        findings = measure_poisoning(FAMILY, rows, bound=None, progress=silent, parts=parts)
+        return [one.to_json() for one in findings], [one.fingerprint() for one in read]
+
+    anew, with_all = found(NoParts())
+    remembered, with_few = found(AuditParts(NoParts()))
+    assert remembered == anew
+    assert any(one["value"] is not None for one in anew)
+    assert len(with_few) == len(set(with_few)) == len(set(with_all)) < len(with_all)
+
+
+def test_parts_in_memory_are_those_that_were_used_last():
+    recent, part = RecentParts(24), {"x": np.zeros(1)}
+    for name in ("a", "b", "c"):
+        recent.put(name, part)
+    assert recent.get("a") is not None
+    recent.put("d", part)
+    assert [name for name in "abcd" if recent.get(name) is not None] == ["a", "c", "d"]
+    recent.put("d", {"x": np.zeros(3)})
+    assert [name for name in "abcd" if recent.get(name) is not None] == ["d"]
+    recent.put("e", {"x": np.zeros(4)})  # more than there is room for
+    assert [name for name in "abcde" if recent.get(name) is not None] == ["d"]

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from simulator import START_US
+from volition.canonical import us_to_text
 from volition.errors import InvalidInputError, RefusedError
 from volition.records.stream.mixed import mixed_batches
 from volition.records.stream.rows import Rows, judged
@@ -203,6 +204,11 @@ with Workspace.open(folder) as workspace:
     refused = False
     try:
         with workspace.models.training("churn", snapshot=snapshot) as run:
+            told = ""
+            try:
+                run.stream().to_loader([], batch_size=4)  # whatever is not rows for torch, such as Hugging Face's
+            except RefusedError as error:
+                told = str(error)
             batches = iter(DataLoader(run.stream().to_torch(), batch_size=4))
             before = [one for _ in range(2) for one in next(batches)["record_id"]]
             dist.barrier()
@@ -218,7 +224,8 @@ with Workspace.open(folder) as workspace:
         refused = True
     pseudonym = workspace.parties.person("acme-0").pseudonym
     late = [one for one, people in after if pseudonym in people]
-    print(json.dumps({"before": before, "after": [one for one, _ in after], "late": late, "refused": refused}))
+    found = {"before": before, "after": [one for one, _ in after], "late": late, "refused": refused, "told": told}
+    print(json.dumps(found))
 dist.destroy_process_group()
 """
 
@@ -248,6 +255,7 @@ def test_a_no_stops_rows_in_each_process_of_a_training(tmp_path):
     assert set(read) < everything
     assert [one["late"] for one in found] == [[], []]
     assert [one["refused"] for one in found] == [True, True]
+    assert all("as many" in one["told"] for one in found)
 
 
 @pytest.mark.slow
@@ -270,3 +278,56 @@ def test_hugging_face_deals_shards_out_to_processes_and_knows_its_features(rows)
     found = [[one["record_id"] for one in split_dataset_by_node(whole, rank=rank, world_size=2)] for rank in range(2)]
     assert not set(found[0]) & set(found[1])
     assert sorted([*found[0], *found[1]]) == sorted(one.record_id for one in ROWS)
+
+
+@pytest.mark.slow
+def test_hugging_face_rows_go_into_batches_of_a_plain_loader(rows):
+    pytest.importorskip("datasets", reason="datasets is not installed: make extras")
+    torch = pytest.importorskip("torch", reason="torch is not installed: make extras")
+    batches = list(torch.utils.data.DataLoader(rows.to_hugging_face(), batch_size=32))
+    assert sorted(name for batch in batches for name in batch["record_id"]) == sorted(one.record_id for one in ROWS)
+    first = batches[0]
+    assert [json.loads(one) for one in first["people"][:2]] == [["p0"], ["p6"]]
+    assert first["collected_at"][0] == us_to_text(START_US)
+    assert set(first["conversation"]) == {""}
+    tensors = rows.to_hugging_face().with_format("torch")
+    assert next(iter(torch.utils.data.DataLoader(tensors, batch_size=32)))["embedding"].shape == (32, 384)
+
+
+@pytest.mark.slow
+def test_hugging_face_rows_are_judged_in_both_forms_and_a_column_that_cannot_be_cut_is_refused(rows, judge):
+    pytest.importorskip("datasets", reason="datasets is not installed: make extras")
+    torch = pytest.importorskip("torch", reason="torch is not installed: make extras")
+
+    def late(batch):
+        judge.refused.add("p3")  # once it was read
+        return torch.utils.data.default_collate(batch)
+
+    read = rows.to_loader(rows.to_hugging_face().with_format("torch"), batch_size=80, collate_fn=late)
+    first = next(iter(read))
+    assert 0 < len(first["people"]) == len(first["embedding"]) < 80
+    assert '["p3"]' not in first["people"]
+    judge.refused.clear()
+    with pytest.raises(InvalidInputError, match="'embedding' does not have one value a row"):
+        next(iter(rows.to_loader(rows.to_hugging_face(), batch_size=80, collate_fn=late)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["batches", "rows", "lists"])
+def test_a_judged_loader_has_as_many_steps_whatever_is_refused(rows, judge, form):
+    pytest.importorskip("torch", reason="torch is not installed: make extras")
+    options = {"batch_size": 10, "collate_fn": list} if form == "lists" else {}
+    loaders = [
+        rows.to_loader(rows.to_torch(batched=form == "batches", rank=rank, ranks=2), **options) for rank in range(2)
+    ]
+    read = [iter(one) for one in loaders]
+    assert all(len(next(one)) for one in read)
+    judge.refused.update(f"p{number}" for number in range(0, 10, 2))  # all that the first process has
+    rest = [list(one) for one in read]
+    assert len(rest[0]) == len(rest[1]) == (199 if form == "rows" else 19)
+    if form == "batches":
+        assert not any(batch["record_id"] for batch in rest[0])
+        assert rest[0][0]["embedding"].shape == (0, 384)
+    else:
+        assert not any(rest[0])
+    assert all(rest[1])

@@ -11,6 +11,7 @@ from volition.cli.blocks import Block, Grid, Value, paragraph
 from volition.cli.call import Call, Result, command
 from volition.cli.help import group
 from volition.cli.owed import must_forget, with_owed
+from volition.cli.quick import few_collections
 from volition.errors import InvalidInputError
 
 PANEL = "Data, and who says yes"
@@ -61,7 +62,7 @@ def import_consents(
         raise InvalidInputError("Say which column holds what: --mapping FILE.toml, or --preset NAME, or both.")
     told = ClaimMapping.from_toml(_text_of(mapping), preset=preset)
     with call.workspace() as workspace:
-        with output.progress() as progress:
+        with output.progress() as progress, few_collections():
             report = workspace.consent.import_(file, told, dry_run=dry_run, progress=progress)
         if dry_run:
             return Result(value=report.to_json() | {"owed": []}, view=_report_view)
@@ -85,7 +86,7 @@ def import_accounts(
 
     Whoever is there already is left as they are, so the same file twice changes nothing.
     """
-    with call.workspace() as workspace, output.progress() as progress:
+    with call.workspace() as workspace, output.progress() as progress, few_collections():
         report = workspace.people.import_accounts(file, _columns(column), dry_run=dry_run, progress=progress)
     return Result(value=report.to_json() | {"owed": [], "what": "account"}, view=_report_view)
 
@@ -102,7 +103,7 @@ def import_people(
     same file twice changes nothing. Whoever was heard before under one of the names stays somebody else; the no of each
     counts for both.
     """
-    with call.workspace() as workspace, output.progress() as progress:
+    with call.workspace() as workspace, output.progress() as progress, few_collections():
         report = workspace.people.import_people(file, _columns(column), dry_run=dry_run, progress=progress)
     return Result(value=report.to_json() | {"owed": [], "what": "person"}, view=_report_view)
 

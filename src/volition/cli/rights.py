@@ -176,7 +176,7 @@ def _requests(value: Value) -> list[Block]:
     rows = [
         (
             request["seq"],
-            request["at"][:10],
+            request["at"][:10] + (f" (said {request['claimed'][:10]}, imported)" if request["claimed"] else ""),
             request["kind"],
             ", ".join(request["purpose"]),
             f"{sum(model['forgotten'] is not None for model in request['models'])} of {len(request['models'])}",

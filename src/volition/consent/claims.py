@@ -351,12 +351,11 @@ class ClaimMapping:
         )
 
     def _text(self, row: Mapping[str, Any], name: str) -> str | None:
-        if name not in self.columns:
-            return None
-        value = _cell(row, self.columns[name])
+        column = self.columns.get(name)
+        value = None if column is None else _cell(row, column)
         if value is None:
             return None
-        if not isinstance(value, str | int):
+        if type(value) is not str and not isinstance(value, str | int):  # the first is quick, and nearly always enough
             raise UnclearClaimError(f"Its {name} is no text.")
         text = _plain(value)
         if len(text) > _TEXT_AT_MOST:

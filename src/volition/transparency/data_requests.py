@@ -113,11 +113,12 @@ class DataRequest:
         return self.due_us is None and not self.tables
 
     def to_json(self) -> dict[str, Any]:
-        """Return the request as a JSON object with instants as text."""
+        """Return the request as a JSON object with instants as text; `claimed` is when an imported no was said."""
         return {
             "kind": self.kind.value,
             "seq": self.seq,
             "at": us_to_text(self.at_us),
+            "claimed": None if self.claimed_us is None else us_to_text(self.claimed_us),
             "data": list(self.categories),
             "purpose": list(self.purposes),
             "until": None if self.until_us is None else us_to_text(self.until_us),

@@ -110,8 +110,11 @@ class _Draft(NamedTuple):
 
     line: int
     name: int
-    content: int
     body: dict[str, Any]
+
+    def content(self) -> int:
+        """Return a digest of what it says: computed where something has its number already, which is rare."""
+        return content_number(self.body)
 
 
 class AnswerImport:
@@ -150,11 +153,13 @@ class AnswerImport:
     ) -> ImportReport:
         """Import rows, batch by batch; raises as `Consent.import_` does."""
         self._report = ImportReport(file=given.name if isinstance(given, Path) else "", dry_run=dry_run)
+        self._taken = {}
         done, coming = 0, rows_of(given, columns=self._mapping.read_columns, mend=_MEND)
         while rows := [*islice(coming, BATCH)]:
             drafts = [*self._drafts(rows)]
             if dry_run:
-                fresh = self._fresh(drafts, self._opened.history(), self._report, self._taken)
+                fresh = self._fresh(drafts, self._opened.history(), self._report)
+                self._taken.update((one.name, one.content()) for one in fresh)
                 self._report.new += len(fresh)
             elif drafts:
                 self._record(drafts)
@@ -166,7 +171,7 @@ class AnswerImport:
         """Yield the answers of some rows; count blank cells, and set aside what cannot be taken."""
         self._names.refresh()
         now_us = self._opened.now_us
-        claims: list[tuple[int, Claim]] = []
+        claims: list[tuple[int, Claim, str | None]] = []
         for row in rows:
             for claim in self._mapping.read(row.cells) if row.cells is not None else (UnclearClaimError(row.fault),):
                 if claim is None:
@@ -174,22 +179,22 @@ class AnswerImport:
                 elif isinstance(claim, UnclearClaimError):
                     self._report.put_aside(row.number, str(claim))
                 else:
-                    claims.append((row.number, claim))
-        self._names.expect_known_as({(self._account(claim), claim.party) for _, claim in claims})
-        for line, claim in claims:
+                    claims.append((row.number, claim, self._account(claim)))
+        self._names.expect_known_as({(account, claim.party) for _, claim, account in claims})
+        for line, claim, account in claims:
             try:
-                yield self._draft(line, claim, now_us)
+                yield self._draft(line, claim, account, now_us)
             except UnclearClaimError as fault:
                 self._report.put_aside(line, str(fault))
 
-    def _draft(self, line: int, claim: Claim, now_us: int) -> _Draft:
+    def _draft(self, line: int, claim: Claim, account: str | None, now_us: int) -> _Draft:
         if claim.said_us > now_us:
             raise UnclearClaimError("It was given in the future.")
         if claim.said_us < 0:
             raise UnclearClaimError("It was given before 1970.")
         if claim.until_us is not None and claim.until_us <= claim.said_us:
             raise UnclearClaimError("It ended before it was given.")
-        party = self._party(claim)
+        party = self._party(claim, account)
         told: dict[str, Any] = {"said": us_to_text(claim.said_us), "by": self._by, "source": claim.source}
         if claim.wording is not None:
             told["wording"] = claim.wording
@@ -205,7 +210,7 @@ class AnswerImport:
             body["until"] = _text_of(claim.until_us)
         name = canonical_json(body).decode() if claim.id is None else claim.id
         told["id"] = hmac.digest(self._key, f"{claim.source}\0{name}".encode(), "sha256").hex()[:32]
-        return _Draft(line, import_number(told["id"]), content_number(body), body)
+        return _Draft(line, import_number(told["id"]), body)
 
     def _account(self, claim: Claim) -> str | None:
         """Return the account in which a party goes by a name; none where there is none, or it is not known."""
@@ -214,8 +219,7 @@ class AnswerImport:
         found = self._names.account(claim.account)
         return None if isinstance(found, Unnamed) else found
 
-    def _party(self, claim: Claim) -> PartyRef:
-        account = self._account(claim)
+    def _party(self, claim: Claim, account: str | None) -> PartyRef:
         if account is None and claim.account is not None:
             raise UnclearClaimError("Its account is none that is known here.")
         party = self._names.known_as(account, claim.party)
@@ -225,26 +229,23 @@ class AnswerImport:
             raise UnclearClaimError(_UNKNOWN)
         return party
 
-    def _fresh(
-        self, drafts: Iterable[_Draft], history: History, report: ImportReport, taken: dict[int, int]
-    ) -> list[_Draft]:
+    def _fresh(self, drafts: Iterable[_Draft], history: History, report: ImportReport) -> list[_Draft]:
         """Return those that are not there yet; the others are counted, or set aside where they say something else."""
-        fresh = []
+        fresh: dict[int, _Draft] = {}
         for one in drafts:
             if history.erased_us(one.body["party"]) is not None:
                 report.put_aside(one.line, _ERASED)
                 continue
             known = history.imported.find(one.name)
-            content = taken.get(one.name) if known is None else known[1]
-            if content is None:
-                taken[one.name] = one.content
-                fresh.append(one)
-            elif content == one.content:
+            content = self._taken.get(one.name) if known is None else known[1]
+            if content is None and fresh.setdefault(one.name, one) is one:
+                continue
+            if one.content() == (fresh[one.name].content() if content is None else content):
                 report.known += 1
             else:
                 where = "another row of this import" if known is None else f"entry {known[0]} of the ledger"
                 report.put_aside(one.line, f"Under the same id, {where} says something else. Nothing was changed.")
-        return fresh
+        return [*fresh.values()]
 
     def _record(self, drafts: Sequence[_Draft]) -> None:
         """Record a batch in one transaction; whatever comes in between that could change it is looked at anew."""
@@ -255,7 +256,7 @@ class AnswerImport:
         def judged() -> Sequence[NewEntry]:
             nonlocal outcome, fresh
             outcome = ImportReport()
-            fresh = self._fresh(drafts, self._opened.history(), outcome, {})
+            fresh = self._fresh(drafts, self._opened.history(), outcome)
             outcome.new = len(fresh)
             return [entry for one in fresh for entry in self._entries(one.body, alone)]
 

@@ -55,6 +55,9 @@ def test_each_page_about_an_imported_answer_says_that_it_was_given_elsewhere(ser
     for role in (Role.OPERATOR, Role.AUDITOR):
         ledger = page_of(server, role, "/console/ledger")
         assert "given elsewhere, on 8 March 2025 according to our old CRM, and imported" in ledger
+        assert (
+            "A person gave an answer. It was given elsewhere and imported. It is shown to that person alone." in ledger
+        )
         assert "7 March 2025" not in ledger
     for path in ("/settings", "/receipts", "/requests"):
         assert "elsewhere" not in page_of(server, "stranger", path)
@@ -64,3 +67,17 @@ def test_an_answer_of_another_person_is_on_nobody_elses_page(server):
     with server.workspaces.borrow() as workspace:
         workspace.consent.import_([{"party": "ada", "answer": "no", "said": "2025-03-07T09:00:00Z"}], MAPPING)
     assert "our old CRM" not in page_of(server, "stranger", "/receipts")
+
+
+def test_the_api_says_of_a_request_when_an_imported_no_was_given_to_the_person_alone(server):
+    with server.workspaces.borrow() as workspace:
+        workspace.consent.import_([{"party": "ada", "answer": "no", "said": "2025-03-07T09:00:00Z"}], MAPPING)
+        workspace.consent.decide("person:ada", yes=False, data=["content"], purpose=["feature"])
+    client = TestClient(server, base_url="http://centre.example")
+    client.cookies.set("volition", server.access.sessions.begin(f"demo-{Role.PERSON}"))
+    here, imported = client.get("/v1/people/ada/requests").json()["items"]
+    assert (here["claimed"], imported["claimed"]) == (None, "2025-03-07T09:00:00.000000Z")
+    assert imported["at"] > imported["claimed"]
+    for role in ("stranger", Role.GUEST, Role.ADMINISTRATOR):
+        client.cookies.set("volition", server.access.sessions.begin(f"demo-{role}"))
+        assert client.get("/v1/people/ada/requests").status_code == 403

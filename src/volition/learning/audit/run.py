@@ -13,6 +13,7 @@ from volition.learning.audit.fairness import measure_fairness
 from volition.learning.audit.finding import Finding
 from volition.learning.audit.membership_inference import measure_attack
 from volition.learning.audit.poisoning import measure_poisoning
+from volition.learning.audit.trainings import AuditParts
 from volition.learning.families.family import Family, NoParts, Parts
 from volition.progress import Progress
 from volition.records.lake import Row
@@ -82,6 +83,7 @@ def run_audits(  # noqa: PLR0913 - what is audited, and how
     Returns:
         The findings, one or more for each audit.
     """
+    parts = AuditParts(parts)
     crossed = cross_validate(family, rows, progress=progress, parts=parts)
     case = Case(family=family, rows=rows, regions=regions, crossed=crossed, progress=progress, parts=parts)
     return [

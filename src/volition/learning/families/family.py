@@ -1,5 +1,6 @@
 """What a kind of model can do: learn, forget a part exactly, and be measured on what it never saw."""
 
+from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -64,6 +65,40 @@ class Parts(Protocol):
 
     def put(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Keep a finished part under a name that says what went into it (see `part_name`)."""
+
+
+class RecentParts:
+    """Keeps in memory what was used last, for work that does nearly the same again and again, as audits do.
+
+    Keeping costs so little that a family may keep smaller steps here than it would on a disk.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        """Keep no more than so many bytes."""
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[str, Mapping[str, Array]] = OrderedDict()  # what was used last comes last
+        self._size_bytes = 0
+
+    def get(self, name: str) -> Mapping[str, Array] | None:
+        """Return a part that is still here, or none."""
+        found = self._kept.get(name)
+        if found is not None:
+            self._kept.move_to_end(name)
+        return found
+
+    def put(self, name: str, arrays: Mapping[str, Array]) -> None:
+        """Keep a part, in place of those that were used longest ago; nobody may change its arrays from now on."""
+        self._size_bytes -= _size_of(self._kept.pop(name, {}))
+        if _size_of(arrays) > self._most_bytes:
+            return  # it would drive out all others, and then itself
+        self._size_bytes += _size_of(arrays)
+        self._kept[name] = dict(arrays)
+        while self._size_bytes > self._most_bytes:
+            self._size_bytes -= _size_of(self._kept.popitem(last=False)[1])
+
+
+def _size_of(arrays: Mapping[str, Array]) -> int:
+    return sum(array.nbytes for array in arrays.values())
 
 
 class NoParts:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from volition.canonical import datetime_to_us, us_to_text
 from volition.errors import RefusedError, require_extra
-from volition.records.lake import Row
+from volition.records.lake import EMBEDDING_SIZE, Row
 from volition.records.stream.judge import Judge, RowKey
 from volition.records.stream.mixed import SCHEMA, STREAMS, mixed_batches
 
@@ -27,6 +28,11 @@ BATCH_ROWS: Final = 1024
 
 SHARES: Final = 16
 """Into how many parts a Hugging Face dataset is cut: no more workers than that have something to read."""
+
+_FLAT: Final = pa.schema(
+    [one.with_type(SCHEMA.field("embedding").type if one.name == "embedding" else pa.string()) for one in SCHEMA]
+)
+"""The columns of a row for Hugging Face: what is neither text nor an embedding is written as text."""
 
 OpenBatches = Callable[[int, int], Iterator[pa.RecordBatch]]
 """Opens one share of the batches, as `open_batches(share, shares)`."""
@@ -203,6 +209,10 @@ class Rows:
     def to_hugging_face(self) -> "HuggingFaceDataset":
         """Return a Hugging Face `IterableDataset` of rows, each judged when it is handed out.
 
+        Each column has one value a row that any collation takes: people and payload as JSON, the instant as RFC 3339
+        text, no conversation as "", an embedding of zeros where there is none. A plain `DataLoader` makes batches of
+        them; after `with_format("torch")` the embeddings of a batch are one tensor (rows, 384).
+
         It is read in this process, or by the workers of `to_loader`; those of another loader are refused, since what
         they read ahead could outlive a no. It has its features, and `SHARES` shards, which `split_dataset_by_node`
         deals out to the processes of a training.
@@ -213,13 +223,17 @@ class Rows:
         datasets = _load("datasets")
         found: HuggingFaceDataset = datasets.IterableDataset.from_generator(
             _rows_of,
-            features=datasets.Features.from_arrow_schema(SCHEMA),
+            features=datasets.Features.from_arrow_schema(_FLAT),
             gen_kwargs={"reopen": self._reopen_rows, "shares": list(range(SHARES))},
         )
         return found
 
     def to_loader(self, dataset: Any, **options: Any) -> "JudgedLoader":  # noqa: ANN401 - torch's, or Hugging Face's
         """Return a torch `DataLoader` whose batches are judged in this process, last thing before the loop has them.
+
+        What was refused in the meantime is left out. Of rows for torch a batch of which nothing is left comes empty,
+        and so does a row, as `{}`: each process of a training then has the same number of steps. Of Hugging Face rows
+        such a batch does not come at all, and processes have different shares, so they are refused to several.
 
         Args:
             dataset: What `to_torch` or `to_hugging_face` gave, or what was made of the latter by steps that leave the
@@ -229,6 +243,8 @@ class Rows:
 
         Raises:
             BackendError: torch is missing.
+            RefusedError: The rows are Hugging Face's, and several processes train together: one would wait for another
+                that has come to its end.
         """
         _load("torch")
         from volition.records.stream.torch import JudgedLoader  # noqa: PLC0415 - torch is not for everybody
@@ -240,7 +256,17 @@ def _rows_of(reopen: OpenBatches, shares: Sequence[int]) -> Iterator[dict[str, A
     _refuse_to_read_ahead()
     for share in shares:
         for batch in reopen(share, SHARES):
-            yield from batch.to_pylist()
+            yield from map(_flat, batch.to_pylist())
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of `SCHEMA` as one of `_FLAT`."""
+    return row | {
+        "people": json.dumps(row["people"]),
+        "collected_at": us_to_text(datetime_to_us(row["collected_at"])),
+        "conversation": row["conversation"] or "",
+        "embedding": row["embedding"] or [0.0] * EMBEDDING_SIZE,
+    }
 
 
 def _refuse_to_read_ahead() -> None:

@@ -8,6 +8,7 @@ the loop.
 Imported only where torch is.
 """
 
+import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from torch import distributed
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from torch.utils.data._utils.collate import default_collate_fn_map
 
-from volition.canonical import datetime_to_us
+from volition.canonical import datetime_to_us, text_to_us
 from volition.errors import InvalidInputError, RefusedError
 from volition.records.lake import EMBEDDING_SIZE
 from volition.records.stream.judge import Judge, RowKey
@@ -351,10 +352,7 @@ default_collate_fn_map[SealedRow] = SealedRow.together  # as the documentation o
 def keep(columns: dict[str, Any], judge: Judge) -> dict[str, Any]:
     """Return the rows of a batch of columns that may be used now."""
     keys = zip(*(columns[name] for name in _KEY), strict=True)
-    kept = judge.permitted(
-        RowKey(account, people, category, datetime_to_us(at), conversation)
-        for account, people, category, at, conversation in keys
-    )
+    kept = judge.permitted(_key_of(*key) for key in keys)
     if all(kept):
         return columns
     places = [place for place, is_kept in enumerate(kept) if is_kept]
@@ -362,6 +360,28 @@ def keep(columns: dict[str, Any], judge: Judge) -> dict[str, Any]:
         name: column[places] if isinstance(column, torch.Tensor) else [column[place] for place in places]
         for name, column in columns.items()
     }
+
+
+def _key_of(account: str, people: Any, category: str, at: Any, conversation: Any) -> RowKey:  # noqa: ANN401 - either form
+    """Return what the gate must know of a row, of `SCHEMA` or flat as Hugging Face has it."""
+    return RowKey(
+        account,
+        json.loads(people) if isinstance(people, str) else people,
+        category,
+        text_to_us(at) if isinstance(at, str) else datetime_to_us(at),
+        conversation or None,
+    )
+
+
+def _check_rows_first(columns: dict[str, Any], rows: int) -> None:
+    """Refuse a column of which nobody can say which value is of which row. Raises InvalidInputError."""
+    for name, column in columns.items():
+        is_turned = isinstance(column, list) and any(isinstance(one, torch.Tensor) and one.ndim for one in column)
+        if is_turned or not hasattr(column, "__len__") or len(column) != rows:
+            raise InvalidInputError(
+                f"The column {name!r} does not have one value a row, so what may not be used cannot be taken out. Have "
+                'it as one tensor, rows first (`dataset.with_format("torch")`), or as a list of one value a row.'
+            )
 
 
 # --- loaders of any dataset of rows -----------------------------------------------------------------------------------
@@ -385,7 +405,17 @@ class JudgedLoader:
                 the columns of `_KEY` in place.
             judge: Judges in this process.
             options: The `DataLoader`'s.
+
+        Raises:
+            InvalidInputError: A `batch_size` was given for batches.
+            RefusedError: Each process of a training would take its own number of steps.
         """
+        self._keeps_empty = isinstance(dataset, TorchRows)
+        if not self._keeps_empty and part_of().ranks > 1:
+            raise RefusedError(
+                "Several processes train together, and of Hugging Face rows each would have its own number of batches, "
+                "so one would wait for another for ever. Load `rows.to_torch()`, which gives each process as many."
+            )
         begin = partial(_begin_worker, options.pop("worker_init_fn", None))
         rows = options.get("batch_size")
         if rows is not None and isinstance(dataset, TorchRows) and dataset.is_batched:
@@ -397,18 +427,20 @@ class JudgedLoader:
         self._judge = judge
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield what the loader gives, without the rows that may not be used any more; nothing that is empty."""
+        """Yield what the loader gives, without the rows that may not be used any more.
+
+        What is empty then is there, so that each process of a training has as many steps; but not of Hugging Face rows.
+        """
         for batch in self._loader:
             found = self._judged(batch)
-            if found:
+            if self._keeps_empty or not _is_empty(found):
                 yield found
 
     def _judged(self, batch: Any) -> Any:  # noqa: ANN401 - a dictionary of columns, a row, or a list of rows
         if isinstance(batch, SealedBatch):
-            columns = dict(batch.items())
-            return columns if columns["record_id"] else None
+            return dict(batch.items())
         if isinstance(batch, SealedRow):
-            return dict(batch.items()) if batch else None
+            return dict(batch.items()) if batch else {}
         if isinstance(batch, list):
             kept = [row for row in batch if self._judged(row)]
             return {name: [row[name] for row in kept] for name in kept[0]} if kept and self._columns else kept
@@ -417,9 +449,13 @@ class JudgedLoader:
             raise InvalidInputError(msg)
         if isinstance(batch["account"], str):
             row = keep({name: [value] for name, value in batch.items()}, self._judge)
-            return batch if row["account"] else None
-        columns = keep(batch, self._judge)
-        return columns if len(columns["account"]) else None
+            return batch if row["account"] else {}
+        _check_rows_first(batch, len(batch["account"]))
+        return keep(batch, self._judge)
+
+
+def _is_empty(found: Any) -> bool:  # noqa: ANN401 - a dictionary of columns, a row, or a list of rows
+    return not found or (isinstance(found, dict) and not len(found["account"]))
 
 
 def _begin_worker(begin: Callable[[int], None] | None, worker: int) -> None:

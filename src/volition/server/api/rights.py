@@ -13,6 +13,7 @@ from volition.server.api.schemas import (
     Limit,
     Listing,
     PathId,
+    RequestOut,
     access_out,
     cursor_after,
     newest_first,
@@ -99,13 +100,13 @@ def list_requests(
     person: PathId,
     cursor: Cursor = None,
     limit: Limit = 100,
-) -> Listing[dict[str, Any]]:
+) -> Listing[RequestOut]:
     """List every no of a person, the newest first, with the models that must forget for it, and by when."""
     check_is_person(who, person)
     found = sorted(workspace.rights.requests(workspace.party(f"person:{person}")), key=lambda one: -one.seq)
     page, following = paged(found, lambda one: newest_first(one.seq), cursor, limit)
     note_reading(workspace, who, "requests", [person], records=len(page))
-    return Listing(items=[request.to_json() for request in page], next=following)
+    return Listing(items=[RequestOut.model_validate(request.to_json()) for request in page], next=following)
 
 
 @routes.get("/accesses")

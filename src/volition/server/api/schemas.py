@@ -480,6 +480,36 @@ class ModelOut(BaseModel):
     successor: str | None
 
 
+class AffectedModelOut(BaseModel):
+    """A model that a request affects; `due` is null once it has forgotten, `rows` where its training set is gone."""
+
+    model: str
+    family: str
+    rows: int | None
+    due: str | None
+    forgotten: str | None
+    successor: str | None
+
+
+class RequestOut(BaseModel):
+    """Something that a person asked for, in force since `at`.
+
+    `claimed` is when an imported no was given, as its source says; null where it was given when it was recorded.
+    """
+
+    kind: Literal["refusal", "exclusion", "erasure"]
+    seq: int
+    at: str
+    claimed: str | None
+    data: list[str]
+    purpose: list[str]
+    until: str | None
+    done: bool
+    due: str | None
+    models: list[AffectedModelOut]
+    spared: int
+
+
 class AccessOut(BaseModel):
     """Somebody looked at a person's data, or a feature used it; `line` names its proof; null until it has one."""
 

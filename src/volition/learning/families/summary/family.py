@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from volition.learning.families.family import Parts, Scores, fold_of
+from volition.learning.families.family import NoParts, Parts, RecentParts, Scores, fold_of
 from volition.learning.families.model import Model
 from volition.learning.families.summary.features import (
     ONE,
@@ -47,9 +47,10 @@ class SummaryFamily:
         """
         meetings = list(learnable_meetings(rows).values())
         sums = Sums.zero()
-        for done in range(0, len(meetings), _A_PART):
+        step = 1 if isinstance(parts, RecentParts) else _A_PART
+        for done in range(0, len(meetings), step):
             progress("reading meetings", done, len(meetings))
-            sums = sums.plus(Sums.of_several(meetings[done : done + _A_PART], parts))
+            sums = sums.plus(Sums.of_several(meetings[done : done + step], parts))
         progress("reading meetings", len(meetings), len(meetings))
         return sums.model()
 
@@ -63,7 +64,7 @@ class SummaryFamily:
             before: The rows of the snapshot that the model was trained from. If some cannot be read any more (the key
                 of an erased account is gone), the model is fitted on `after` from the beginning.
             after: The rows that may still be used.
-            parts: Handed to `fit`.
+            parts: Handed to `fit`; where they are in memory, they keep the sums of each meeting that changed, too.
             progress: Called for each meeting that changed.
 
         Returns:
@@ -84,11 +85,12 @@ class SummaryFamily:
             for key in sorted(was.keys() | now.keys())
             if key not in was or key not in now or was[key].fingerprint() != prints[key]
         ]
+        each = parts if isinstance(parts, RecentParts) else NoParts()
         for done, key in enumerate(changed, start=1):
             if key in was:
-                sums = sums.plus(Sums.of(was[key]), sign=-1)
+                sums = sums.plus(Sums.of_several([was[key]], each), sign=-1)
             if key in now:
-                sums = sums.plus(Sums.of(now[key]))
+                sums = sums.plus(Sums.of_several([now[key]], each))
             progress("subtracting meetings", done, len(changed))
         return sums.model()
 

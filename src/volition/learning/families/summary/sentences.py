@@ -186,7 +186,7 @@ def length_of(text: str) -> int:
 
     Two wide characters, as of Japanese or Chinese, are about a word; without blanks, eight others are.
     """
-    wide = sum(east_asian_width(character) in {"W", "F"} for character in text)
+    wide = 0 if text.isascii() else sum(east_asian_width(character) in {"W", "F"} for character in text)
     return max(len(text.split()), (wide + 1) // 2 + (len(text) - wide) // 8)
 
 

@@ -3,6 +3,7 @@
 Each module knows only those before it:
 
 first_steps   the first steps in a new workspace
+entry_words   what an entry says, in plain words
 ledger        entries, checkpoints, proofs
 evidence      the bundle that an audit takes
 people        names heard that may be somebody registered
