@@ -62,6 +62,13 @@ def started(command, world, *, pause_s=0.01):
             process.kill()
 
 
+def rest_of(process):
+    """Wait for its end, and return what it said since; `communicate` would forget what was read together with a line."""
+    said = process.stdout.read(), process.stderr.read()
+    process.wait(timeout=60)
+    return said
+
+
 def steps(text):
     return [int(number) for number in re.findall(r"^step (\d+)$", text, re.MULTILINE)]
 
@@ -73,7 +80,7 @@ def test_a_training_is_put_back_at_its_next_step_and_goes_on_after_its_last(worl
     with started(command, world) as (process, _, said):
         until(lambda: len(jobs.job(run).steps) >= 2)
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        out, err = rest_of(process)
     assert (process.returncode, err) == (0, "")
     before = steps(said + out)
     job = jobs.job(run)
@@ -82,7 +89,7 @@ def test_a_training_is_put_back_at_its_next_step_and_goes_on_after_its_last(worl
     with started("worker", world, pause_s=0) as (process, _, said):
         until(lambda: jobs.job(run).is_over)
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=60)
+        out, _ = rest_of(process)
     assert (jobs.job(run).state, jobs.job(run).result) == (JobState.DONE, "trained")
     assert before + steps(said + out) == list(range(12)), "no step was done twice, and none was left out"
     jobs.close()
@@ -103,7 +110,7 @@ def test_a_request_whose_body_is_on_its_way_is_finished_and_new_ones_are_not_tak
             until(lambda: not _takes(place))
             client.sendall(BODY[10:])
             answer = client.recv(1 << 16)
-        _, err = process.communicate(timeout=60)
+        _, err = rest_of(process)
     assert answer.startswith(b"HTTP/1.1 201 ")
     assert (process.returncode, err) == (0, "")
 

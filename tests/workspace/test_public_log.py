@@ -109,12 +109,12 @@ def test_a_bundle_is_held_against_a_policy(call, tmp_path, folder):
     with Workspace.open(folder) as workspace:
         note, size = workspace.ledger.checkpoint(), workspace.ledger.size
     stored = Cosignatures(folder / "cosignatures.db")
-    stored.add(size, signer.key, cosign(note, signer, 1_767_225_600).removeprefix(note), at_s=1, asked_s=1)
+    stored.add(size, signer.key, cosign(note, signer, 4_102_444_800).removeprefix(note), at_s=1, asked_s=1)
     stored.close()
     call("prove", "seen.zip")
     code, told, _ = call("verify", "seen.zip", "--policy", "trust")
     assert (code, told["checks"][-1]["detail"]) == (
-        0, f"{size} entries, cosigned by w at 2026-01-01T00:00:00.000000Z")  # fmt: skip
+        0, f"{size} entries, cosigned by w at 2100-01-01T00:00:00.000000Z")  # fmt: skip
     (tmp_path / "broken").write_text("quorum")
     code, told, _ = call("verify", "seen.zip", "--policy", "broken")
     assert (code, "cut off" in told["error"]["message"]) == (2, True)
