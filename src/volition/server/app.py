@@ -363,7 +363,9 @@ def serve(  # noqa: PLR0913 - how it is reached
             ready(f"{'http' if tls is None else 'https'}://{f'[{address}]' if ':' in address else address}:{number}/")
             gc.freeze()  # what is there now stays: no collection need look at it again
             _raise_file_limit()
-            uvloop.run(web_server(server).serve(sockets=[listening]))
+            # Closed also where it never began, since the process was asked to stop just then.
+            with contextlib.closing(web_server(server).serve(sockets=[listening])) as serving:
+                uvloop.run(serving)
     finally:
         server.close()
 
