@@ -236,7 +236,7 @@ class Jobs:
                 "WHERE ended_us IS NOT NULL AND kind = ? ORDER BY version DESC LIMIT 1 OFFSET ?)",
                 (kind, kind, self._kept),
             )
-        self._tell()
+        self.wake()
         return self.job(job)
 
     def all(self) -> list[Job]:
@@ -277,14 +277,24 @@ class Jobs:
                 self._end(db, job, JobState.CANCELLED)
             else:
                 db.execute(f"UPDATE jobs SET is_cancelling = 1, version = {_NEXT} WHERE id = ?", (job,))  # noqa: S608
-        self._tell()
+        self.wake()
         return self.job(job)
 
-    def wait(self, timeout_s: float) -> None:
-        """Wait until something changes in this process, though no longer than `timeout_s` seconds."""
+    def wait(self, timeout_s: float, *, unless: Callable[[], bool] = lambda: False) -> None:
+        """Wait until something changes in this process, though no longer than `timeout_s` seconds.
+
+        Args:
+            timeout_s: How long at most.
+            unless: Whether not to wait at all: what becomes true before somebody calls `wake` is not missed.
+        """
         with self._changed:
-            if not self._closed:
+            if not self._closed and not unless():
                 self._changed.wait(timeout_s)
+
+    def wake(self) -> None:
+        """Let those who wait look again."""
+        with self._changed:
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Let those who wait go, and close the file."""
@@ -321,7 +331,7 @@ class Jobs:
                         (owner, now_us + LEASE_US, now_us, job),
                     )
                 claimed = self.job(job)  # where it cannot be read, it is not claimed either
-            self._tell()
+            self.wake()
             if claimed.state is JobState.RUNNING:
                 return claimed
 
@@ -364,7 +374,7 @@ class Jobs:
         with self._database.writing() as db:
             self._check_own(db, owner, job)
             self._end(db, job, state, result=result, error=error)
-        self._tell()
+        self.wake()
 
     def leave(self, owner: str) -> None:
         """Say that a worker has stopped."""
@@ -380,7 +390,7 @@ class Jobs:
         with self._database.writing() as db:
             self._check_own(db, owner, job)
             db.execute(f"UPDATE jobs SET {changes}, version = {_NEXT} WHERE id = ?", (*values, job))  # noqa: S608 - ours
-        self._tell()
+        self.wake()
 
     @staticmethod
     def _check_own(db: Any, owner: str, job: str) -> None:  # noqa: ANN401 - a connection
@@ -394,10 +404,6 @@ class Jobs:
             "WHERE id = ?",
             (state.value, json.dumps(result), error, self._clock(), job),
         )
-
-    def _tell(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
 
     def _jobs(self, where: str, *values: Any) -> list[Job]:  # noqa: ANN401 - what SQLite takes
         names = _COLUMNS.split(", ")

@@ -186,6 +186,7 @@ class Worker:
     def close(self) -> None:
         """Stop: the job that it does now is put back once its work tells how far it is; that is waited for a little."""
         self._stop.set()
+        self._jobs.wake()
         if self._run is not None:
             self._run.is_to_stop = True
         deadline = time.monotonic() + _PATIENCE_S
@@ -258,7 +259,7 @@ class Worker:
         try:
             while not self._stop.is_set():
                 if not _with_log("looking for jobs", self.do_next):
-                    self._jobs.wait(_LOOK_S)
+                    self._jobs.wait(_LOOK_S, unless=self._stop.is_set)
         finally:
             if not self._stop.is_set():  # this thread dies: whoever does no work is not to say that it lives
                 self._stop.set()
