@@ -67,6 +67,7 @@ def test_epsilon_is_opacus_own(multiplier, epsilon):
     assert told.to_json()["not_covered"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("multiplier", "rate", "steps"), [(1.1, 0.1, 40), (0.6, 0.02, 500), (2.0, 0.9, 10)])
 def test_the_least_epsilon_is_below_what_the_accountant_finds_and_not_far_below(multiplier, rate, steps):
     pytest.importorskip("opacus")

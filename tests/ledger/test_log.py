@@ -863,6 +863,7 @@ def test_several_processes_append_to_one_file(path):
             assert [entries[seq].body["number"] for seq in mine] == sorted(entries[seq].body["number"] for seq in mine)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is a POSIX thing")
 def test_a_process_killed_at_any_moment_loses_nothing_that_it_acknowledged(path):
     SqliteStore.create(path).close()
